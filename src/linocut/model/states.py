@@ -1,0 +1,92 @@
+"""The states of images, snapshots, disks and instances, and the legal moves between them.
+
+Each table lists every state, and for each the states that may follow. The catalog repeats the check when it updates a row
+(``UPDATE … WHERE state = :read``). Source: CVM and CBS models, fields ImageState, SnapshotState, DiskState, InstanceState.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class ImageState(StrEnum):
+    """The life of an image."""
+
+    CREATING = "CREATING"
+    IMPORTING = "IMPORTING"
+    NORMAL = "NORMAL"
+    CREATEFAILED = "CREATEFAILED"
+    IMPORTFAILED = "IMPORTFAILED"
+
+
+class SnapshotState(StrEnum):
+    """The life of a snapshot."""
+
+    CREATING = "CREATING"
+    NORMAL = "NORMAL"
+
+
+class DiskState(StrEnum):
+    """The life of a disk that belongs to an instance."""
+
+    ATTACHING = "ATTACHING"
+    ATTACHED = "ATTACHED"
+
+
+class InstanceState(StrEnum):
+    """The life of an instance."""
+
+    PENDING = "PENDING"
+    LAUNCH_FAILED = "LAUNCH_FAILED"
+    RUNNING = "RUNNING"
+    STOPPED = "STOPPED"
+    STARTING = "STARTING"
+    STOPPING = "STOPPING"
+    REBOOTING = "REBOOTING"
+    TERMINATING = "TERMINATING"
+
+
+class OperationState(StrEnum):
+    """How the latest operation on an instance stands."""
+
+    SUCCESS = "SUCCESS"
+    OPERATING = "OPERATING"
+    FAILED = "FAILED"
+
+
+IMAGE_MOVES: Final[Mapping[ImageState, frozenset[ImageState]]] = {
+    ImageState.CREATING: frozenset({ImageState.NORMAL, ImageState.CREATEFAILED}),
+    ImageState.IMPORTING: frozenset({ImageState.NORMAL, ImageState.IMPORTFAILED}),
+    ImageState.NORMAL: frozenset(),
+    ImageState.CREATEFAILED: frozenset(),
+    ImageState.IMPORTFAILED: frozenset(),
+}
+"""A row in NORMAL or a failed state leaves by deletion."""
+
+SNAPSHOT_MOVES: Final[Mapping[SnapshotState, frozenset[SnapshotState]]] = {
+    SnapshotState.CREATING: frozenset({SnapshotState.NORMAL}),
+    SnapshotState.NORMAL: frozenset(),
+}
+
+DISK_MOVES: Final[Mapping[DiskState, frozenset[DiskState]]] = {
+    DiskState.ATTACHING: frozenset({DiskState.ATTACHED}),
+    DiskState.ATTACHED: frozenset(),
+}
+
+INSTANCE_MOVES: Final[Mapping[InstanceState, frozenset[InstanceState]]] = {
+    InstanceState.PENDING: frozenset({InstanceState.RUNNING, InstanceState.LAUNCH_FAILED, InstanceState.TERMINATING}),
+    InstanceState.LAUNCH_FAILED: frozenset({InstanceState.TERMINATING}),
+    InstanceState.RUNNING: frozenset(
+        {
+            InstanceState.STOPPING,
+            InstanceState.REBOOTING,
+            InstanceState.STOPPED,  # the guest powered off, or its process was killed
+            InstanceState.TERMINATING,
+        }
+    ),
+    InstanceState.STOPPED: frozenset({InstanceState.STARTING, InstanceState.TERMINATING}),
+    InstanceState.STARTING: frozenset({InstanceState.RUNNING, InstanceState.STOPPED}),
+    InstanceState.STOPPING: frozenset({InstanceState.STOPPED, InstanceState.RUNNING}),
+    InstanceState.REBOOTING: frozenset({InstanceState.RUNNING, InstanceState.STOPPED}),
+    InstanceState.TERMINATING: frozenset(),
+}
