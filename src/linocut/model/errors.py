@@ -163,6 +163,14 @@ class DiskTooSmall(Malformed):
     """A system disk is smaller than its image."""
 
 
+class DiskIsSystemDisk(Malformed):
+    """A list of data disks names the system disk."""
+
+
+class DiskNotOfInstance(Malformed):
+    """A disk is not attached to the instance."""
+
+
 class KeyNameEmpty(Malformed):
     """A key pair needs a name."""
 

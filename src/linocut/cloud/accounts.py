@@ -1,0 +1,75 @@
+"""Accounts: tenants and their access keys."""
+
+import string
+from dataclasses import dataclass
+from typing import Final
+
+from linocut.catalog import Tx
+from linocut.cloud.context import Cloud
+from linocut.model import errors
+from linocut.model.ids import AppId, SecretId, Uin
+from linocut.model.records import AccessKey, Account
+
+_NAME_CHARACTERS: Final = 64
+_ALPHANUMERIC: Final = string.ascii_letters + string.digits
+_OPERATOR: Final = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account with its secret key, which is shown this once."""
+
+    uin: Uin
+    app_id: AppId
+    secret_id: SecretId
+    secret_key: str
+
+
+def create_account(cloud: Cloud, name: str) -> NewAccount:
+    """Create a tenant. Raises InvalidValue, AccountNameTaken."""
+    if not 1 <= len(name) <= _NAME_CHARACTERS or not name.isprintable():
+        raise errors.InvalidValue(f"An account's name takes 1 to {_NAME_CHARACTERS} printable characters.")
+    with cloud.catalog.begin() as tx:
+        if tx.accounts.by_name(name) is not None:
+            raise errors.AccountNameTaken(f"There is an account named {name} already.")
+        return _add(cloud, tx, name, is_operator=False)
+
+
+def ensure_operator(cloud: Cloud) -> NewAccount | None:
+    """Create the operator account where there is none; return it if this call made it."""
+    with cloud.catalog.begin() as tx:
+        if tx.accounts.operator() is not None:
+            return None
+        return _add(cloud, tx, _OPERATOR, is_operator=True)
+
+
+def list_accounts(cloud: Cloud) -> tuple[Account, ...]:
+    """Return every account, the oldest first."""
+    with cloud.catalog.read() as tx:
+        return tx.accounts.all()
+
+
+def find_access_key(cloud: Cloud, secret_id: str) -> tuple[Account, str] | None:
+    """Return the account of an access key and its secret key, or None where there is no such key."""
+    with cloud.catalog.read() as tx:
+        found = tx.accounts.by_secret_id(SecretId(secret_id))
+    if found is None:
+        return None
+    account, key = found
+    return account, cloud.seal.open(key.secret_id, key.sealed_secret_key)
+
+
+def _add(cloud: Cloud, tx: Tx, name: str, *, is_operator: bool) -> NewAccount:
+    dice = cloud.randomness
+    new = NewAccount(
+        uin=Uin("1000" + "".join(dice.choices(string.digits, k=8))),
+        app_id=AppId(1_250_000_000 + dice.randrange(100_000_000)),
+        secret_id=SecretId("AKID" + "".join(dice.choices(_ALPHANUMERIC, k=32))),
+        secret_key="".join(dice.choices(_ALPHANUMERIC, k=32)),
+    )
+    at = cloud.now()
+    tx.accounts.add(
+        Account(new.uin, new.app_id, name, is_operator, at),
+        AccessKey(new.secret_id, new.uin, cloud.seal.close(new.secret_id, new.secret_key), at),
+    )
+    return new

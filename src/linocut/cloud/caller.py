@@ -1,0 +1,18 @@
+"""Who asks: the account behind a verified request, and where and how it asks."""
+
+from dataclasses import dataclass
+
+from linocut.model.ids import Region, SecretId
+from linocut.model.records import Account
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A verified request's account, region and identity. `language` is ``zh-CN`` or ``en-US``."""
+
+    account: Account
+    secret_id: SecretId
+    region: Region
+    request_id: str
+    source: str
+    language: str

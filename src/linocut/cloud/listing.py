@@ -1,0 +1,47 @@
+"""What all lists share: pages, filters and the number of ids. Source: CVM Describe actions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from linocut.model import errors
+
+_LONGEST_PAGE: Final = 100
+_FILTERS: Final = 10
+_VALUES: Final = 5
+_TAG_PREFIX: Final = "tag:"
+
+
+def check_page(offset: int, limit: int) -> None:
+    """Check a page's bounds. Raises PageOutOfRange."""
+    if offset < 0 or offset > 2**31:
+        raise errors.PageOutOfRange("Offset is outside its range.")
+    if not 1 <= limit <= _LONGEST_PAGE:
+        raise errors.PageOutOfRange(f"Limit takes 1 to {_LONGEST_PAGE}.")
+
+
+def check_filters(
+    ids: tuple[str, ...] | None, filters: Mapping[str, tuple[str, ...]], known: frozenset[str]
+) -> Mapping[str, tuple[str, ...]]:
+    """Return the filters. Raises IdsWithFilters, FilterUnknown, TooManyFilterValues, TooManyValues."""
+    if ids is not None and filters:
+        raise errors.IdsWithFilters("Ids and Filters exclude each other.")
+    check_count("Ids", ids or (), _LONGEST_PAGE)
+    if len(filters) > _FILTERS:
+        raise errors.TooManyFilterValues(f"There are more than {_FILTERS} filters.")
+    for name, values in filters.items():
+        if name not in known and not (name.startswith(_TAG_PREFIX) and len(name) > len(_TAG_PREFIX)):
+            raise errors.FilterUnknown(f"There is no filter {name}.")
+        if len(values) > _VALUES:
+            raise errors.TooManyFilterValues(f"Filter {name} has more than {_VALUES} values.")
+    return filters
+
+
+def tag_filters(filters: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Return the `tag:<key>` filters by their key."""
+    return {name.removeprefix(_TAG_PREFIX): values for name, values in filters.items() if name.startswith(_TAG_PREFIX)}
+
+
+def check_count(parameter: str, values: Sequence[str], longest: int) -> None:
+    """Check the length of a list. Raises TooManyValues."""
+    if len(values) > longest:
+        raise errors.TooManyValues(f"{parameter} takes up to {longest} values.")

@@ -1,0 +1,101 @@
+"""The region stores, and the block server of each on this host.
+
+A region store is opened when it is first needed. So is its block server, a process that outlives the service: a later service
+finds it by its sockets. A supervisor starts a block server again when it has died; guests reconnect by themselves.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from linocut.blocks import BlockServer, RegionStore
+from linocut.model.ids import Region
+from linocut.settings import Settings
+
+_WATCH_INTERVAL_S: Final = 0.5
+_log = structlog.get_logger(__name__)
+
+
+class RegionStores:
+    """Opens region stores and keeps their block servers alive."""
+
+    def __init__(self, settings: Settings, *, socket_gid: int | None, now: Callable[[], float]) -> None:
+        self._settings = settings
+        self._socket_gid = socket_gid
+        self._now = now
+        self._lock = threading.Lock()
+        self._stores: dict[Region, RegionStore] = {}
+        self._servers: dict[Region, BlockServer] = {}
+        self._closed = threading.Event()
+        self._supervisor = threading.Thread(target=self._supervise, name="block-servers", daemon=True)
+        self._supervisor.start()
+
+    def store(self, region: Region) -> RegionStore:
+        """Return the store of a region."""
+        with self._lock:
+            if region not in self._stores:
+                self._stores[region] = RegionStore.open(
+                    self._url(region),
+                    level=self._settings.compression_level,
+                    grace_s=self._settings.store_grace_s,
+                    now=self._now,
+                )
+            return self._stores[region]
+
+    def server(self, region: Region) -> BlockServer:
+        """Return the living block server of a region on this host, starting it if need be."""
+        self.store(region)
+        with self._lock:
+            server = self._servers.get(region)
+            if server is None or not server.alive():
+                server = BlockServer.find(self._directory(region)) or self._start(region)
+                self._servers[region] = server
+            return server
+
+    def opened(self) -> tuple[Region, ...]:
+        """Return the regions that have a directory for a block server on this host."""
+        directory = self._settings.runtime / "blockd"
+        return tuple(Region(entry.name) for entry in directory.iterdir()) if directory.is_dir() else ()
+
+    def close(self, *, stop_servers: bool) -> None:
+        """Stop supervising; stop the block servers too where no guest needs them."""
+        self._closed.set()
+        self._supervisor.join()
+        if stop_servers:
+            for region in self.opened():
+                server = BlockServer.find(self._directory(region))
+                if server is not None:
+                    server.stop()
+
+    def _url(self, region: Region) -> str:
+        return f"{self._settings.store_url}/{region}"
+
+    def _directory(self, region: Region) -> Path:
+        return self._settings.runtime / "blockd" / region
+
+    def _start(self, region: Region) -> BlockServer:
+        _log.info("block server starts", region=region)
+        cache_mb = self._settings.block_disk_cache_mb
+        return BlockServer.start(
+            self._directory(region),
+            self._url(region),
+            level=self._settings.compression_level,
+            grace_s=self._settings.store_grace_s,
+            memory_mb=self._settings.block_cache_mb,
+            cache_dir=self._settings.state / "cache" / region if cache_mb else None,
+            cache_mb=cache_mb,
+            socket_gid=self._socket_gid,
+        )
+
+    def _supervise(self) -> None:
+        while not self._closed.wait(_WATCH_INTERVAL_S):
+            with self._lock:
+                regions = tuple(self._servers)
+            for region in regions:
+                try:
+                    self.server(region)
+                except Exception:
+                    _log.exception("block server does not start", region=region)

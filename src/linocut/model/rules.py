@@ -1,0 +1,168 @@
+"""What a value must look like: names, host names, passwords, user data, tags.
+
+Each function returns the value in its kept form, or raises the error that names what is wrong.
+Source: the parameter rules of CVM CreateImage, ImportImage, RunInstances and CreateKeyPair.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from linocut.model import errors
+from linocut.model.records import Tag
+
+IMAGE_NAME_CHARACTERS: Final = 60
+DESCRIPTION_CHARACTERS: Final = 256
+INSTANCE_NAME_CHARACTERS: Final = 128
+KEY_NAME_CHARACTERS: Final = 25
+USER_DATA_BYTES: Final = 16 * 1024
+CLIENT_TOKEN_CHARACTERS: Final = 64
+TAGS_PER_RESOURCE: Final = 50
+TAG_CHARACTERS: Final = 127
+FAMILY_CHARACTERS: Final = 64
+
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
+_HOST_NAME_CHARACTERS: Final = (2, 60)
+_KEY_NAME: Final = re.compile(r"[A-Za-z0-9_]+")
+_FAMILY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NUMBERED: Final = re.compile(r"\{R:(\d{1,9})(?:,F:(\d{1,2}))?\}")
+_PASSWORD_CHARACTERS: Final = (8, 30)
+_PASSWORD_CLASSES: Final = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"), re.compile("[^A-Za-z0-9]"))
+_PASSWORD_SPECIALS: Final = re.compile(r"[A-Za-z0-9()`~!@#$%^&*\-+=_|{}\[\]:;',.?/]*")
+_PASSWORD_NEEDED_CLASSES: Final = 2
+_TRUTHS: Final = {"true": True, "false": False}
+
+
+def image_name(text: str) -> str:
+    """Return an image's name. Raises InvalidValue, ValueTooLong."""
+    return _named("ImageName", text, IMAGE_NAME_CHARACTERS)
+
+
+def description(text: str) -> str:
+    """Return an image's description. Raises ValueTooLong, InvalidValue."""
+    if len(text) > DESCRIPTION_CHARACTERS:
+        raise errors.ValueTooLong(f"ImageDescription has more than {DESCRIPTION_CHARACTERS} characters.")
+    return _without_nul("ImageDescription", text)
+
+
+def image_family(text: str) -> str:
+    """Return an image family, empty for none. Raises ImageFamilyInvalid."""
+    if text and (len(text) > FAMILY_CHARACTERS or not _FAMILY.fullmatch(text)):
+        raise errors.ImageFamilyInvalid(
+            f"ImageFamily takes up to {FAMILY_CHARACTERS} letters, digits, dots, dashes and underscores."
+        )
+    return text
+
+
+def instance_name(text: str) -> str:
+    """Return an instance's name, or the pattern of several. Raises InstanceNameTooLong, InvalidValue."""
+    if len(text) > INSTANCE_NAME_CHARACTERS:
+        raise errors.InstanceNameTooLong(f"InstanceName has more than {INSTANCE_NAME_CHARACTERS} characters.")
+    return _without_nul("InstanceName", text)
+
+
+def host_name(text: str) -> str:
+    """Return a Linux host name, empty for none. Raises HostNameInvalid."""
+    shortest, longest = _HOST_NAME_CHARACTERS
+    if text and not (shortest <= len(text) <= longest and _HOST_NAME.fullmatch(text)):
+        raise errors.HostNameInvalid(
+            f"HostName takes {shortest} to {longest} letters, digits, dashes and dots, no dash or dot at either end."
+        )
+    return text
+
+
+def key_name(text: str) -> str:
+    """Return a key pair's name. Raises KeyNameEmpty, KeyNameTooLong, KeyNameIllegal."""
+    if not text:
+        raise errors.KeyNameEmpty("KeyName is empty.")
+    if len(text) > KEY_NAME_CHARACTERS:
+        raise errors.KeyNameTooLong(f"KeyName has more than {KEY_NAME_CHARACTERS} characters.")
+    if not _KEY_NAME.fullmatch(text):
+        raise errors.KeyNameIllegal("KeyName takes letters, digits and underscores.")
+    return text
+
+
+def password(text: str) -> str:
+    """Return a Linux password. Raises PasswordInvalid."""
+    shortest, longest = _PASSWORD_CHARACTERS
+    classes = sum(1 for shape in _PASSWORD_CLASSES if shape.search(text))
+    if (
+        not shortest <= len(text) <= longest
+        or classes < _PASSWORD_NEEDED_CLASSES
+        or text.startswith("/")
+        or not _PASSWORD_SPECIALS.fullmatch(text)
+    ):
+        raise errors.PasswordInvalid(
+            f"Password takes {shortest} to {longest} characters of at least two kinds (lower case, upper case, digits, "
+            "special characters) and does not begin with a slash."
+        )
+    return text
+
+
+def user_data(text: str) -> bytes:
+    """Return user data decoded from base64. Raises UserDataInvalid."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise errors.UserDataInvalid("UserData is not base64.") from error
+    if len(data) > USER_DATA_BYTES:
+        raise errors.UserDataInvalid(f"UserData has more than {USER_DATA_BYTES} bytes.")
+    return data
+
+
+def client_token(text: str) -> str:
+    """Return a client token, empty for none. Raises ClientTokenTooLong."""
+    if len(text) > CLIENT_TOKEN_CHARACTERS or not text.isascii():
+        raise errors.ClientTokenTooLong(f"ClientToken takes up to {CLIENT_TOKEN_CHARACTERS} ASCII characters.")
+    return text
+
+
+def truth(parameter: str, text: str) -> bool:
+    """Return what a string says that means true or false, in any case. Raises InvalidValue."""
+    known = _TRUTHS.get(text.lower())
+    if known is None:
+        raise errors.InvalidValue(f"{parameter} takes TRUE or FALSE.")
+    return known
+
+
+def tags(given: Sequence[Tag]) -> tuple[Tag, ...]:
+    """Return tags, each key once. Raises TagsDuplicate, TagInvalid."""
+    if len({tag.key for tag in given}) != len(given):
+        raise errors.TagsDuplicate("A tag key is given twice.")
+    if len(given) > TAGS_PER_RESOURCE:
+        raise errors.TagInvalid(f"A resource takes up to {TAGS_PER_RESOURCE} tags.")
+    for tag in given:
+        if not 1 <= len(tag.key) <= TAG_CHARACTERS or len(tag.value) > TAG_CHARACTERS or "\0" in tag.key + tag.value:
+            raise errors.TagInvalid(f"A tag's key takes 1 to {TAG_CHARACTERS} characters, its value up to {TAG_CHARACTERS}.")
+    return tuple(given)
+
+
+def numbered(pattern: str, count: int) -> tuple[str, ...]:
+    """Return `count` names from a pattern: `{R:x}` counts up from x, `{R:x,F:y}` with y digits.
+
+    Without a pattern, several names get their number at the end, and one stays as it is.
+    Source: CVM RunInstances, InstanceName and HostName.
+    """
+    if not _NUMBERED.search(pattern):
+        return (pattern,) if count == 1 else tuple(f"{pattern}{number}" for number in range(1, count + 1))
+
+    def name(position: int) -> str:
+        return _NUMBERED.sub(lambda found: str(int(found[1]) + position).zfill(int(found[2] or 0)), pattern)
+
+    return tuple(name(position) for position in range(count))
+
+
+def _named(parameter: str, text: str, characters: int) -> str:
+    if not text.strip():
+        raise errors.InvalidValue(f"{parameter} is empty.")
+    if len(text) > characters:
+        raise errors.ValueTooLong(f"{parameter} has more than {characters} characters.")
+    return _without_nul(parameter, text)
+
+
+def _without_nul(parameter: str, text: str) -> str:
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise errors.InvalidValue(f"{parameter} has a character that cannot be kept.")
+    return text
