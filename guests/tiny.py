@@ -18,11 +18,9 @@ Needs no root and no loop device. What it is made of is in tiny_root/.
 import argparse
 import hashlib
 import lzma
-import os
 import random
 import re
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
@@ -32,19 +30,17 @@ from pathlib import Path
 from typing import Final
 
 import debian_packages
+import disk_image
+from disk_image import MIB, Partition, run
 
 _HERE: Final = Path(__file__).resolve().parent
 _CACHE: Final = _HERE.parent / ".cache"
 _ROOT_FILES: Final = _HERE / "tiny_root"
+_PROGRAMS: Final = (Path(__file__), Path(disk_image.__file__), Path(debian_packages.__file__))
 
-_MIB: Final = 1 << 20
-_SECTOR: Final = 512
-_BOOT_START: Final = _MIB
-_BOOT_BYTES: Final = 24 * _MIB
-_STATE_START: Final = _BOOT_START + _BOOT_BYTES
-_FAT16_LBA: Final = 0x0E
-_LINUX: Final = 0x83
-_BOOT_CODE_BYTES: Final = 440
+_BOOT_CODE: Final = Path("/usr/lib/syslinux/mbr/mbr.bin")
+_BOOT: Final = Partition(disk_image.FAT16, MIB, 24 * MIB)
+_SIGNATURE: Final = 0x4C494E4F
 
 _KERNEL_ARGUMENTS: Final = (
     "console=ttyS0 quiet loglevel=3 mitigations=off nokaslr random.trust_cpu=on no_timer_check panic=5 "
@@ -128,7 +124,7 @@ def build_tiny_guest(guest: TinyGuest | None = None) -> Path:
 
 def _fingerprint(guest: TinyGuest, versions: dict[str, str]) -> str:
     digest = hashlib.sha256(repr((guest, sorted(versions.items()))).encode())
-    for path in [Path(__file__), *sorted(_ROOT_FILES.rglob("*"))]:
+    for path in [*_PROGRAMS, *sorted(_ROOT_FILES.rglob("*"))]:
         if path.is_file():
             digest.update(f"{path.relative_to(_HERE)} {path.stat().st_mode:o}\n".encode())
             digest.update(path.read_bytes())
@@ -148,15 +144,17 @@ def _make_disk(guest: TinyGuest, kernel: str, packages: dict[str, Path], work: P
 
     disk = work / "disk.raw"
     size = guest.size_gb << 30
-    with disk.open("wb") as file:
-        file.truncate(size)
-    _write_boot_record(disk, size)
+    after_boot = _BOOT.start + _BOOT.size
+    root_partition = Partition(disk_image.LINUX, after_boot, size - after_boot)
+    disk_image.make_empty(disk, size)
+    disk_image.write_boot_record(disk, _BOOT_CODE.read_bytes(), _SIGNATURE, (_BOOT, root_partition))
     _write_boot_partition(disk, next((unpacked / "kernel/boot").glob("vmlinuz-*")), initramfs)
-    _write_root_partition(disk, root, size)
+    options = ("-L", "linocut-tiny", "-m", "0", "-J", "size=4", "-N", "8192")
+    disk_image.make_ext4(disk, root_partition, root, *options)
     if guest.raw:
         return disk
     image = work / "disk.qcow2"
-    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", disk, image], check=True)
+    disk_image.to_qcow2(disk, image)
     return image
 
 
@@ -215,7 +213,7 @@ def _fill_root(root: Path, userland: Path, modules: _Modules) -> None:
     shutil.copytree(_ROOT_FILES, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("initramfs-init"))
     busybox = userland / "bin/busybox"
     shutil.copy2(busybox, root / "bin/busybox")
-    for applet in _run(busybox, "--list-full").split():
+    for applet in run(busybox, "--list-full").split():
         link = root / applet
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.exists():
@@ -246,52 +244,18 @@ def _write_random_files(folder: Path, size_mb: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{number:06}").open("wb") as file:
             for _ in range(number, min(number + 64, size_mb)):
-                file.write(source.randbytes(_MIB))
-
-
-def _write_boot_record(disk: Path, size: int) -> None:
-    boot_code = Path("/usr/lib/syslinux/mbr/mbr.bin").read_bytes()[:_BOOT_CODE_BYTES]
-    entries = (
-        _partition_entry(_FAT16_LBA, _BOOT_START, _BOOT_BYTES, active=True),
-        _partition_entry(_LINUX, _STATE_START, size - _STATE_START, active=False),
-    )
-    identity = struct.pack("<IH", 0x4C494E4F, 0)
-    record = boot_code.ljust(_BOOT_CODE_BYTES, b"\0") + identity + b"".join(entries).ljust(64, b"\0") + b"\x55\xaa"
-    with disk.open("r+b") as file:
-        file.write(record)
-
-
-def _partition_entry(kind: int, start: int, size: int, *, active: bool) -> bytes:
-    beyond_chs = b"\xfe\xff\xff"
-    flag = b"\x80" if active else b"\0"
-    return flag + beyond_chs + bytes([kind]) + beyond_chs + struct.pack("<II", start // _SECTOR, size // _SECTOR)
+                file.write(source.randbytes(MIB))
 
 
 def _write_boot_partition(disk: Path, kernel: Path, initramfs: Path) -> None:
     config = initramfs.with_name("syslinux.cfg")
     config.write_text(_SYSLINUX_CONFIG)
-    image = f"{disk}@@{_BOOT_START}"
-    sectors = _BOOT_BYTES // _SECTOR
-    _run("mformat", "-i", image, "-T", str(sectors), "-h", "16", "-s", "63", "-H", str(_BOOT_START // _SECTOR), "::")
-    _run("syslinux", "--install", "--offset", str(_BOOT_START), disk)
+    image = f"{disk}@@{_BOOT.start}"
+    sectors, hidden = (str(size // disk_image.SECTOR) for size in (_BOOT.size, _BOOT.start))
+    run("mformat", "-i", image, "-T", sectors, "-h", "16", "-s", "63", "-H", hidden, "::")
+    run("syslinux", "--install", "--offset", str(_BOOT.start), disk)
     for file, name in ((kernel, "vmlinuz"), (initramfs, "initrd"), (config, "syslinux.cfg")):
-        _run("mcopy", "-i", image, file, f"::{name}")
-
-
-def _write_root_partition(disk: Path, root: Path, size: int) -> None:
-    layout = ("-L", "linocut-tiny", "-m", "0", "-J", "size=4", "-N", "8192")
-    extended = f"offset={_STATE_START},root_owner=0:0,lazy_itable_init=1,lazy_journal_init=1"
-    size_kib = f"{(size - _STATE_START) // 1024}k"
-    _run("mke2fs", "-q", "-F", "-t", "ext4", *layout, "-E", extended, "-d", root, disk, size_kib)
-
-
-def _run(*command: str | Path) -> str:
-    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-    environment = {**os.environ, "LC_ALL": "C", "MTOOLS_SKIP_CHECK": "1", "PATH": path}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
-    return done.stdout
+        run("mcopy", "-i", image, file, f"::{name}", MTOOLS_SKIP_CHECK="1")
 
 
 def main() -> int:
