@@ -1,6 +1,7 @@
 """What all lists share: pages, filters and the number of ids. Source: CVM Describe actions."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from linocut.model import errors
@@ -45,3 +46,13 @@ def check_count(parameter: str, values: Sequence[str], longest: int) -> None:
     """Check the length of a list. Raises TooManyValues."""
     if len(values) > longest:
         raise errors.TooManyValues(f"{parameter} takes up to {longest} values.")
+
+
+def time_filter(filters: Mapping[str, tuple[str, ...]], name: str) -> datetime | None:
+    """Return the time of a filter, ``YYYY-MM-DD hh:mm:ss`` in UTC. Raises TimeInvalid."""
+    if not filters.get(name):
+        return None
+    try:
+        return datetime.strptime(filters[name][0], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise errors.TimeInvalid(f"Filter {name} takes YYYY-MM-DD hh:mm:ss.") from error

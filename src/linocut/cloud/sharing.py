@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from linocut.catalog import Tx
+from linocut.cloud import listing
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.images import visible_image
-from linocut.cloud import listing
-from linocut.catalog import Tx
 from linocut.model import errors
 from linocut.model.ids import Uin
 from linocut.model.records import Image, Share

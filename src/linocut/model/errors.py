@@ -163,6 +163,10 @@ class DiskTooSmall(Malformed):
     """A system disk is smaller than its image."""
 
 
+class TimeInvalid(Malformed):
+    """The text is no time."""
+
+
 class DiskIsSystemDisk(Malformed):
     """A list of data disks names the system disk."""
 
