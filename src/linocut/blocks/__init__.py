@@ -1,0 +1,43 @@
+"""Chunks, trees, region stores, ingest, garbage collection, and the NBD block server. Knows no image, account or catalog."""
+
+from linocut.blocks.errors import (
+    BlockError,
+    FormatUnknown,
+    IngestGone,
+    ObjectCorrupt,
+    ObjectMissing,
+    ObjectUnreadable,
+    RequestInvalid,
+    ServerUnavailable,
+    StoreFull,
+    StoreUnavailable,
+)
+from linocut.blocks.ingest import Ingest
+from linocut.blocks.nodes import CHUNK_BYTES, MAX_DISK_BYTES
+from linocut.blocks.store import RegionStore
+from linocut.blocks.survey import StoreStat, Usage, VerifyReport
+from linocut.blocks.sweep import CollectReport
+from linocut.blocks.tree import Extent, Tree
+
+__all__ = [
+    "CHUNK_BYTES",
+    "MAX_DISK_BYTES",
+    "BlockError",
+    "CollectReport",
+    "Extent",
+    "FormatUnknown",
+    "Ingest",
+    "IngestGone",
+    "ObjectCorrupt",
+    "ObjectMissing",
+    "ObjectUnreadable",
+    "RegionStore",
+    "RequestInvalid",
+    "ServerUnavailable",
+    "StoreFull",
+    "StoreStat",
+    "StoreUnavailable",
+    "Tree",
+    "Usage",
+    "VerifyReport",
+]

@@ -1,0 +1,115 @@
+"""One region store: the verbs that the rest of Linocut uses."""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from linocut.blocks.errors import RequestInvalid
+from linocut.blocks.file_ingest import ingest_file
+from linocut.blocks.ingest import Ingest
+from linocut.blocks.objects import Objects
+from linocut.blocks.shelf import Shelf
+from linocut.blocks.survey import StoreStat, Usage, VerifyReport, measure_added, measure_store, measure_usage, verify_objects
+from linocut.blocks.sweep import CollectReport, sweep
+from linocut.blocks.tree import Tree
+from linocut.model.ids import RootDigest, is_root_digest
+
+DEFAULT_GRACE_S: Final = 86400.0
+_REMOTE_WORKERS: Final = 16
+
+
+class RegionStore:
+    """The object store that holds one region's chunks and trees. Safe to share between threads, processes and hosts.
+
+    Any verb raises StoreUnavailable when the object store does not answer, and StoreFull when it has no room left.
+    """
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self._width = (os.cpu_count() or 1) if shelf.objects.is_local else _REMOTE_WORKERS
+        self._workers = ThreadPoolExecutor(self._width + 1, thread_name_prefix="blocks")
+
+    @classmethod
+    def open(cls, url: str, *, level: int = 1, grace_s: float = DEFAULT_GRACE_S, now: Callable[[], float] = time.time) -> Self:
+        """Open a store, creating an empty one: ``file:///dir``, ``memory:///`` or ``s3://bucket/prefix?endpoint=…``.
+
+        `level` is zstd's. `grace_s` is how long an object that nothing refers to stays; all who use one store must agree on it.
+        Raises FormatUnknown for a store of another version, RequestInvalid for another kind of URL.
+        """
+        shelf = Shelf(Objects.open(url), level=level, grace_s=grace_s, now=now)
+        shelf.require_format()
+        return cls(shelf)
+
+    def close(self) -> None:
+        """Stop the worker threads. Ingests that were neither sealed nor aborted are gone."""
+        self._workers.shutdown(wait=True, cancel_futures=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def tree(self, root: RootDigest) -> Tree:
+        """Return a tree for reading. Raises ObjectUnreadable."""
+        if not is_root_digest(root):
+            raise RequestInvalid(f"not a root digest: {root!r}")
+        return Tree(self.shelf, root)
+
+    def ingest(self, size_bytes: int, parent: RootDigest | None = None) -> Ingest:
+        """Begin a new tree that starts as its parent, or as zeros. The disk may be larger than its parent's, not smaller.
+
+        The parent must stay in the set given to `collect` until the sealed root has joined it.
+        Raises ObjectUnreadable for the parent.
+        """
+        return Ingest(self.shelf, self._workers, size_bytes, self._parent(parent))
+
+    def ingest_file(
+        self,
+        path: Path | str,
+        size_bytes: int | None = None,
+        parent: RootDigest | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> RootDigest:
+        """Make a tree of a raw file's content, durable on return; the file, if shorter than the disk, is followed by zeros.
+
+        `progress` is called from this thread, about ten times a second, with the bytes passed and their total.
+        The file must not change meanwhile. Chunks equal to the parent's are not written again. Raises OSError for the file.
+        """
+        return ingest_file(self.shelf, self._workers, self._width, Path(path), size_bytes, self._parent(parent), progress)
+
+    def usage(self, roots: Iterable[RootDigest]) -> Usage:
+        """Return what a set of trees holds together, every shared chunk counted once. Raises ObjectUnreadable."""
+        return measure_usage(map(self.tree, roots))
+
+    def added_bytes(self, root: RootDigest, others: Iterable[RootDigest]) -> int:
+        """Return the stored bytes of the chunks in a tree that none of the others has. Raises ObjectUnreadable."""
+        return measure_added(self.tree(root), map(self.tree, others))
+
+    def collect(self, live: Iterable[RootDigest], *, grace_s: float | None = None) -> CollectReport:
+        """Delete what no live tree reaches and what is older than the grace period.
+
+        `live` must list every tree that is named anywhere, and those that an ingest in flight builds on.
+        Deletes nothing, and raises ObjectUnreadable, if a live tree cannot be read.
+        """
+        return sweep(self.shelf, map(self.tree, live), self.shelf.grace_s if grace_s is None else grace_s)
+
+    def verify(
+        self, roots: Iterable[RootDigest] | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> VerifyReport:
+        """Read and hash again every object that these trees reach, or, without roots, every object in the store.
+
+        `progress` is called with the objects checked and their total.
+        """
+        return verify_objects(self.shelf, self._workers, roots, progress)
+
+    def stat(self) -> StoreStat:
+        """Count the objects in the store and their bytes."""
+        return measure_store(self.shelf)
+
+    def _parent(self, root: RootDigest | None) -> Tree | None:
+        return None if root is None else self.tree(root)
