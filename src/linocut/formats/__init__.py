@@ -1,0 +1,44 @@
+"""What a foreign disk file is, whether it is safe, how it comes here, and how its content goes on.
+
+`fetch` brings a file, `inspect_disk` decides once what it is and proves it safe, `convert_into` writes the disk in it to an NBD
+export. All three block, may be called from any thread, and raise FormatError alone for what the file, the server or the limits
+bring about.
+"""
+
+from linocut.formats.connection import FetchPolicy
+from linocut.formats.conversion import convert_into
+from linocut.formats.disk import DiskFile, DiskFormat, DiskLimits, RunAs
+from linocut.formats.errors import (
+    Cancelled,
+    ConversionFailed,
+    DiskTooLarge,
+    FetchFailed,
+    FetchRefused,
+    FormatError,
+    NoSpace,
+    UnsafeDisk,
+    UnsupportedDisk,
+)
+from linocut.formats.fetching import Fetched, fetch
+from linocut.formats.inspection import inspect_disk
+
+__all__ = [
+    "Cancelled",
+    "ConversionFailed",
+    "DiskFile",
+    "DiskFormat",
+    "DiskLimits",
+    "DiskTooLarge",
+    "FetchFailed",
+    "FetchPolicy",
+    "FetchRefused",
+    "Fetched",
+    "FormatError",
+    "NoSpace",
+    "RunAs",
+    "UnsafeDisk",
+    "UnsupportedDisk",
+    "convert_into",
+    "fetch",
+    "inspect_disk",
+]
