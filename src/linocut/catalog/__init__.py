@@ -1,0 +1,13 @@
+"""The catalog: what the service knows of every account, image, snapshot, disk, instance and key pair, in SQL.
+
+Rows become the records of `linocut.model` and back; nothing of SQL crosses the room's border. `Catalog.begin` gives one write
+transaction, `Catalog.read` one snapshot; both give a `Tx`, with one attribute for each noun.
+"""
+
+from linocut.catalog.catalog import Catalog, Tx
+from linocut.catalog.image_query import ImageQuery, ImageType, VisibleImage
+from linocut.catalog.instance_query import InstanceQuery
+from linocut.catalog.page import Page
+from linocut.catalog.uploads import Upload
+
+__all__ = ["Catalog", "ImageQuery", "ImageType", "InstanceQuery", "Page", "Tx", "Upload", "VisibleImage"]

@@ -1,0 +1,77 @@
+"""The catalog as a whole: opening it, and its transactions."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
+from sqlalchemy import Connection
+
+from linocut.catalog.accounts import Accounts
+from linocut.catalog.audit import Audit
+from linocut.catalog.disks import Disks
+from linocut.catalog.engines import Engines, connect
+from linocut.catalog.images import Images
+from linocut.catalog.instances import Instances
+from linocut.catalog.keys import Keys
+from linocut.catalog.migrations import migrate
+from linocut.catalog.shares import Shares
+from linocut.catalog.snapshots import Snapshots
+from linocut.catalog.tokens import Tokens
+from linocut.catalog.uploads import Uploads
+
+
+class Tx:
+    """One transaction, with one attribute for each noun."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.accounts = Accounts(connection)
+        self.images = Images(connection)
+        self.snapshots = Snapshots(connection)
+        self.shares = Shares(connection)
+        self.disks = Disks(connection)
+        self.instances = Instances(connection)
+        self.keys = Keys(connection)
+        self.tokens = Tokens(connection)
+        self.uploads = Uploads(connection)
+        self.audit = Audit(connection)
+
+
+class Catalog:
+    """Everything the service knows, in one database. Its methods may be called from any thread."""
+
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open the database of a `sqlite:///file` or `postgresql://…` URL, and bring its tables up to date.
+
+        Any number of threads and processes may do so at once. Raises ValueError for any other URL.
+        """
+        engines = connect(url)
+        try:
+            with engines.writer.begin() as connection:
+                migrate(connection)
+        except BaseException:
+            engines.dispose()
+            raise
+        return cls(engines)
+
+    @contextmanager
+    def begin(self) -> Iterator[Tx]:
+        """Run one write transaction: commits at the end, rolls back on an exception.
+
+        Keep it short, and start no other one inside it: on SQLite there is one at a time.
+        """
+        with self._engines.writer.begin() as connection:
+            yield Tx(connection)
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        """Read one snapshot of the catalog: what others commit meanwhile is not seen. Writing fails."""
+        with self._engines.reader.begin() as connection:
+            yield Tx(connection)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engines.dispose()

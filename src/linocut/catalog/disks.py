@@ -1,0 +1,67 @@
+"""Disks of instances, and what was last taken from each."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TypedDict, Unpack
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from linocut.catalog.rows import batches, guarded_update, lost_race, record_of, values_of
+from linocut.catalog.schema import DISKS
+from linocut.model.ids import DiskId, InstanceId, RootDigest
+from linocut.model.records import Disk
+from linocut.model.states import DISK_MOVES, DiskState
+
+
+class DiskChanges(TypedDict, total=False):
+    """The fields of a disk that may change with its state."""
+
+    name: str
+    size_gb: int
+    base_root: RootDigest | None
+    delete_with_instance: bool
+
+
+class Disks:
+    """The disks in one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add_all(self, disks: Iterable[Disk]) -> None:
+        """Add disks of instances that exist."""
+        rows = [values_of(disk, DISKS) for disk in disks]
+        if rows:
+            self._connection.execute(insert(DISKS), rows)
+
+    def of(self, instance_ids: Iterable[InstanceId]) -> Mapping[InstanceId, tuple[Disk, ...]]:
+        """Return the disks of each instance in the order of their positions; an instance without any has an empty tuple."""
+        found: dict[InstanceId, list[Disk]] = {instance_id: [] for instance_id in instance_ids}
+        for batch in batches(found):
+            query = select(DISKS).where(DISKS.c.instance_id.in_(batch)).order_by(DISKS.c.instance_id, DISKS.c.position)
+            for row in self._connection.execute(query).mappings():
+                found[row["instance_id"]].append(record_of(Disk, row))
+        return {instance_id: tuple(disks) for instance_id, disks in found.items()}
+
+    def move(self, disk: Disk, to: DiskState, **changes: Unpack[DiskChanges]) -> Disk:
+        """Move the disk to another state, with other changes at once, and return it as it then is.
+
+        Raises ValueError for a move that is not legal, and LostRace when the disk is not as it was read.
+        """
+        if to not in DISK_MOVES[disk.state]:
+            raise ValueError(f"a disk does not move from {disk.state} to {to}")
+        guarded_update(self._connection, DISKS.c.disk_id, disk, {"state": to, **changes}, guards=("state", *changes))
+        return replace(disk, state=to, **changes)
+
+    def synced(self, disk_id: DiskId, root: RootDigest | None, mark: str | None) -> None:
+        """Remember the last tree taken from the disk, and the mark since which writes are recorded.
+
+        Raises LostRace when the disk is gone.
+        """
+        statement = update(DISKS).where(DISKS.c.disk_id == disk_id).values(synced_root=root, synced_mark=mark)
+        if self._connection.execute(statement).rowcount != 1:
+            raise lost_race(f"{disk_id} is gone")
+
+    def remove_of(self, instance_id: InstanceId) -> None:
+        """Remove every disk of the instance."""
+        self._connection.execute(delete(DISKS).where(DISKS.c.instance_id == instance_id))

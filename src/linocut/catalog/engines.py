@@ -1,0 +1,66 @@
+"""Connections to SQLite and PostgreSQL that behave alike.
+
+Each database has two engines. The writer's transactions exclude each other where they touch the same rows: on SQLite all of
+them do, and threads queue for the one connection rather than poll the file's lock. The reader's transactions see one snapshot
+and cannot write.
+
+On SQLite a commit is on the disk when it returns (`synchronous=FULL`): what the service has answered survives a power cut.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+
+_BUSY_TIMEOUT_MS: Final = 10_000
+_READERS: Final = 8
+_MORE_READERS: Final = 56
+_POSTGRES_SCHEMES: Final = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The two ways into one database."""
+
+    writer: Engine
+    reader: Engine
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.reader.dispose()
+        self.writer.dispose()
+
+
+def connect(url: str) -> Engines:
+    """Return the engines of a `sqlite:///file` or `postgresql://…` URL. Raises ValueError for any other."""
+    parsed = make_url(url)
+    if parsed.drivername in _POSTGRES_SCHEMES:
+        return _postgres(parsed.set(drivername="postgresql+psycopg"))
+    if parsed.get_backend_name() == "sqlite" and parsed.database not in {None, "", ":memory:"}:
+        return Engines(_sqlite(parsed, writes=True), _sqlite(parsed, writes=False))
+    raise ValueError(f"the catalog is kept in sqlite:///FILE or postgresql://…, not in {parsed.render_as_string()}")
+
+
+def _postgres(url: URL) -> Engines:
+    writer = create_engine(url, pool_size=_READERS, max_overflow=_MORE_READERS, pool_pre_ping=True)
+    reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return Engines(writer, reader)
+
+
+def _sqlite(url: URL, *, writes: bool) -> Engine:
+    size, more = (1, 0) if writes else (_READERS, _MORE_READERS)
+    engine = create_engine(url, pool_size=size, max_overflow=more)
+    begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+
+    def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401  # the driver's connection
+        connection.isolation_level = None  # the driver opens no transactions: `BEGIN` below does
+        pragmas = [f"busy_timeout={_BUSY_TIMEOUT_MS}", "foreign_keys=ON", "synchronous=FULL"]
+        for pragma in [*pragmas, "journal_mode=WAL" if writes else "query_only=ON"]:
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    def open_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", open_transaction)
+    return engine

@@ -1,0 +1,191 @@
+"""Instances: their rows, their legal moves, and the capacity that they take."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, TypedDict, Unpack
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select
+
+from linocut.catalog.instance_query import InstanceQuery, matching
+from linocut.catalog.page import Page
+from linocut.catalog.rows import batches, folded, guarded_update, lock_until_end, record_of, values_of
+from linocut.catalog.schema import DISKS, INSTANCE_KEYS, INSTANCES
+from linocut.catalog.tags import drop_tags, put_tags, replace_tags, tags_of
+from linocut.model.ids import ImageId, InstanceId, KeyId, Region, Uin
+from linocut.model.records import Instance, Tag
+from linocut.model.states import INSTANCE_MOVES, InstanceState, OperationState
+
+_ELSEWHERE: Final = frozenset({"tags", "key_ids"})
+"""Fields that other tables keep."""
+_UNGUARDED: Final = _ELSEWHERE | {"launch_ms"}
+"""Fields whose old value does not guard an update."""
+_HOLDS_NOTHING: Final = (InstanceState.LAUNCH_FAILED, InstanceState.TERMINATING)
+
+
+class InstanceChanges(TypedDict, total=False):
+    """The fields of an instance that may change after it was made."""
+
+    name: str
+    host_name: str
+    instance_type: str
+    vcpus: int
+    memory_mb: int
+    image_id: ImageId
+    os_name: str
+    address: str
+    mac: str
+    key_ids: tuple[KeyId, ...]
+    password_hash: str
+    keep_image_login: bool
+    user_data: bytes
+    charge_type: str
+    disable_termination: bool
+    latest_operation: str
+    latest_operation_state: OperationState
+    latest_operation_error: str
+    latest_request_id: str
+    started_at: datetime | None
+    launch_ms: dict[str, float]
+    tags: tuple[Tag, ...]
+
+
+class Instances:
+    """The instances in one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add_all(self, instances: Iterable[Instance]) -> None:
+        """Add instances."""
+        added = tuple(instances)
+        rows = [values_of(instance, INSTANCES) | {"name_folded": folded(instance.name)} for instance in added]
+        if rows:
+            self._connection.execute(insert(INSTANCES), rows)
+            self._link({instance.instance_id: instance.key_ids for instance in added})
+            put_tags(self._connection, {instance.instance_id: instance.tags for instance in added})
+
+    def get(self, region: Region, instance_id: InstanceId) -> Instance | None:
+        """Return the instance of that region, whoever owns it; or None."""
+        return self._first(INSTANCES.c.instance_id == instance_id, INSTANCES.c.region == region)
+
+    def find(self, instance_id: InstanceId) -> Instance | None:
+        """Return the instance, wherever it is; or None."""
+        return self._first(INSTANCES.c.instance_id == instance_id)
+
+    def owned(self, uin: Uin, region: Region, ids: Iterable[InstanceId]) -> tuple[Instance, ...]:
+        """Return those of the instances that the account has in the region, in the order of the ids."""
+        asked = tuple(dict.fromkeys(ids))
+        mine = (INSTANCES.c.owner == uin, INSTANCES.c.region == region)
+        found = {
+            instance.instance_id: instance
+            for batch in batches(asked)
+            for instance in self._records(*mine, INSTANCES.c.instance_id.in_(batch))
+        }
+        return tuple(found[instance_id] for instance_id in asked if instance_id in found)
+
+    def list(self, query: InstanceQuery) -> Page[Instance]:
+        """Return a page of the account's instances in the region, newest first."""
+        conditions = matching(query)
+        total = self._connection.execute(select(func.count()).select_from(INSTANCES).where(*conditions)).scalar_one()
+        order = (INSTANCES.c.created_at.desc(), INSTANCES.c.instance_id)
+        page = select(INSTANCES).where(*conditions).order_by(*order).offset(query.offset).limit(query.limit)
+        return Page(self._with_keys_and_tags(self._connection.execute(page).mappings().all()), total)
+
+    def in_states(self, states: Iterable[InstanceState]) -> tuple[Instance, ...]:
+        """Return the instances of every region and account that are in one of the states, oldest first."""
+        return self._records(INSTANCES.c.state.in_(tuple(states)))
+
+    def all_ids(self) -> set[InstanceId]:
+        """Return the id of every instance."""
+        return {InstanceId(instance_id) for instance_id in self._connection.scalars(select(INSTANCES.c.instance_id))}
+
+    def addresses(self) -> set[str]:
+        """Return every address that an instance has, in whatever state it is."""
+        return set(self._connection.scalars(select(INSTANCES.c.address).where(INSTANCES.c.address != "").distinct()))
+
+    def reserved(self) -> tuple[int, int]:
+        """Return the virtual CPUs and the MiB of memory that instances hold, stopped ones included."""
+        sums = (func.coalesce(func.sum(INSTANCES.c.vcpus), 0), func.coalesce(func.sum(INSTANCES.c.memory_mb), 0))
+        row = self._connection.execute(select(*sums).where(INSTANCES.c.state.not_in(_HOLDS_NOTHING))).one()
+        return int(row[0]), int(row[1])
+
+    def lock_capacity(self) -> None:
+        """Let only one transaction at a time choose addresses, sum what is reserved, and add instances."""
+        lock_until_end(self._connection, "capacity")
+
+    def count_owned(self, uin: Uin, region: Region) -> int:
+        """Return how many instances the account has in the region, in whatever state."""
+        mine = (INSTANCES.c.owner == uin, INSTANCES.c.region == region)
+        return self._connection.execute(select(func.count()).select_from(INSTANCES).where(*mine)).scalar_one()
+
+    def using_key(self, key_id: KeyId) -> bool:
+        """Tell whether an instance was given the key pair."""
+        return (
+            self._connection.execute(select(INSTANCE_KEYS.c.key_id).where(INSTANCE_KEYS.c.key_id == key_id)).first() is not None
+        )
+
+    def move(self, instance: Instance, to: InstanceState, **changes: Unpack[InstanceChanges]) -> Instance:
+        """Move the instance to another state, with other changes at once, and return it as it then is.
+
+        Raises ValueError for a move that is not legal, and LostRace as `update` does.
+        """
+        if to not in INSTANCE_MOVES[instance.state]:
+            raise ValueError(f"an instance does not move from {instance.state} to {to}")
+        return self._write(instance, replace(instance, state=to, **changes), changes)
+
+    def update(self, instance: Instance, **changes: Unpack[InstanceChanges]) -> Instance:
+        """Change the instance and return it as it then is.
+
+        Raises LostRace when its state, its latest request or a field that is to change is not as it was read.
+        """
+        return self._write(instance, replace(instance, **changes), changes)
+
+    def remove(self, instance_id: InstanceId) -> None:
+        """Remove the instance with its disks, tags and links to key pairs. One that is gone is no error."""
+        for table in (DISKS, INSTANCE_KEYS, INSTANCES):
+            self._connection.execute(delete(table).where(table.c.instance_id == instance_id))
+        drop_tags(self._connection, [instance_id])
+
+    def _write(self, read: Instance, changed: Instance, changes: InstanceChanges) -> Instance:
+        guards = {"state", "latest_request_id", *changes} - _UNGUARDED
+        values = {name: getattr(changed, name) for name in {"state", *changes} - _ELSEWHERE}
+        if "name" in changes:
+            values["name_folded"] = folded(changed.name)
+        guarded_update(self._connection, INSTANCES.c.instance_id, read, values, guards=sorted(guards))
+        if "key_ids" in changes:
+            self._connection.execute(delete(INSTANCE_KEYS).where(INSTANCE_KEYS.c.instance_id == read.instance_id))
+            self._link({read.instance_id: changed.key_ids})
+        if "tags" in changes:
+            replace_tags(self._connection, read.instance_id, read.tags, changed.tags)
+        return changed
+
+    def _link(self, keys: dict[InstanceId, tuple[KeyId, ...]]) -> None:
+        rows = [
+            {"instance_id": instance_id, "key_id": key_id, "position": position}
+            for instance_id, key_ids in keys.items()
+            for position, key_id in enumerate(key_ids)
+        ]
+        if rows:
+            self._connection.execute(insert(INSTANCE_KEYS), rows)
+
+    def _first(self, *conditions: ColumnElement[bool]) -> Instance | None:
+        instances = self._records(*conditions)
+        return instances[0] if instances else None
+
+    def _records(self, *conditions: ColumnElement[bool]) -> tuple[Instance, ...]:
+        query = select(INSTANCES).where(*conditions).order_by(INSTANCES.c.created_at, INSTANCES.c.instance_id)
+        return self._with_keys_and_tags(self._connection.execute(query).mappings().all())
+
+    def _with_keys_and_tags(self, rows: Sequence[RowMapping]) -> tuple[Instance, ...]:
+        ids = [row["instance_id"] for row in rows]
+        tags = tags_of(self._connection, ids)
+        keys: dict[InstanceId, list[KeyId]] = {}
+        for batch in batches(ids):
+            links = select(INSTANCE_KEYS).where(INSTANCE_KEYS.c.instance_id.in_(batch)).order_by(INSTANCE_KEYS.c.position)
+            for link in self._connection.execute(links):
+                keys.setdefault(link.instance_id, []).append(link.key_id)
+        return tuple(
+            record_of(Instance, row, tags=tags.get(row["instance_id"], ()), key_ids=tuple(keys.get(row["instance_id"], ())))
+            for row in rows
+        )

@@ -1,0 +1,348 @@
+"""The tables.
+
+One table a noun, with a column for every field of its record, by the same name and with the same meaning; plus a few columns
+and tables that only queries need: folded names for searches that ignore case, a digest of a public key for its uniqueness,
+tags, and the links between images and snapshots and between instances and key pairs.
+
+The migrations build these tables; a test holds the two together.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+from linocut.model.records import DiskUsage, ImageSource
+from linocut.model.states import DiskState, ImageState, InstanceState, OperationState, SnapshotState
+
+_WORD_CHARACTERS: Final = 32
+_ID_CHARACTERS: Final = 64
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware datetime, kept in UTC to the microsecond; a naive one is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return what the database keeps: SQLite has no time zones, so it keeps UTC without one."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time without a zone cannot be kept: {value.isoformat()}")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the moment in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class Word(TypeDecorator[str]):
+    """A member of an enumeration, kept as its word. Any text may be compared with it; only its own words are read back."""
+
+    impl = String(_WORD_CHARACTERS)
+    cache_ok = True
+
+    def __init__(self, words: type[StrEnum]) -> None:
+        super().__init__()
+        self.words = words
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002  # SQLAlchemy's signature
+        """Return the plain word."""
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:  # noqa: ARG002  # the same
+        """Return the member; a word that is none of them raises ValueError."""
+        return None if value is None else self.words(value)
+
+
+class Ids(TypeDecorator[tuple[str, ...]]):
+    """A short tuple of ids, kept as a JSON list."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> Any:  # noqa: ANN401, ARG002  # the same
+        """Return the list."""
+        return None if value is None else list(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[str, ...] | None:  # noqa: ANN401, ARG002  # the same
+        """Return the tuple."""
+        return None if value is None else tuple(value)
+
+
+def _id(name: str, refers_to: str | None = None, **options: Any) -> Column[str]:  # noqa: ANN401  # SQLAlchemy's own signature
+    """Return a column for an id, if need be one that must exist in another table."""
+    foreign = () if refers_to is None else (ForeignKey(refers_to),)
+    return Column(name, String(_ID_CHARACTERS), *foreign, **{"nullable": False, **options})
+
+
+def _owner() -> Column[str]:
+    return _id("owner", "accounts.uin")
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+def _flag(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False)
+
+
+def _number(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[datetime]:
+    return Column(name, UtcTime, nullable=nullable)
+
+
+METADATA: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+ACCOUNTS: Final = Table(
+    "accounts",
+    METADATA,
+    _id("uin", primary_key=True),
+    Column("app_id", BigInteger, nullable=False, unique=True),
+    Column("name", Text, nullable=False, unique=True),
+    _flag("is_operator"),
+    _time("created_at"),
+)
+
+ACCESS_KEYS: Final = Table(
+    "access_keys",
+    METADATA,
+    Column("secret_id", String(128), primary_key=True),
+    _id("uin", "accounts.uin", index=True),
+    Column("sealed_secret_key", LargeBinary, nullable=False),
+    _time("created_at"),
+)
+
+IMAGES: Final = Table(
+    "images",
+    METADATA,
+    _id("image_id", primary_key=True),
+    _owner(),
+    _id("region"),
+    _text("name"),
+    _text("name_folded"),
+    _text("description"),
+    Column("state", Word(ImageState), nullable=False, index=True),
+    Column("source", Word(ImageSource), nullable=False),
+    _flag("is_public"),
+    _text("platform"),
+    _text("platform_folded"),
+    _text("os_name"),
+    _text("architecture"),
+    _number("size_gb"),
+    _text("license_type"),
+    _text("boot_mode"),
+    _text("family"),
+    _flag("deprecated"),
+    _flag("supports_cloud_init"),
+    _number("percent"),
+    _text("failure"),
+    _text("source_url"),
+    _id("source_instance", nullable=True),
+    _flag("force_poweroff"),
+    _text("request_id"),
+    _time("created_at"),
+    UniqueConstraint("owner", "region", "name"),
+    Index("ix_images_own", "owner", "region", "is_public", "created_at", "image_id"),
+    Index("ix_images_public", "region", "is_public", "state", "owner", "created_at", "image_id"),
+)
+
+SNAPSHOTS: Final = Table(
+    "snapshots",
+    METADATA,
+    _id("snapshot_id", primary_key=True),
+    _owner(),
+    _id("region"),
+    _text("name"),
+    Column("usage", Word(DiskUsage), nullable=False),
+    Column("state", Word(SnapshotState), nullable=False),
+    _number("size_bytes"),
+    _id("root", nullable=True),
+    _id("disk_id", nullable=True),
+    _number("percent"),
+    _time("created_at"),
+    Index("ix_snapshots_roots", "region", "owner", "root"),
+)
+
+IMAGE_SNAPSHOTS: Final = Table(
+    "image_snapshots",
+    METADATA,
+    _id("image_id", "images.image_id", primary_key=True),
+    _id("snapshot_id", "snapshots.snapshot_id", primary_key=True, index=True),
+    Column("position", Integer, nullable=False),
+)
+
+SHARES: Final = Table(
+    "shares",
+    METADATA,
+    _id("image_id", "images.image_id", primary_key=True),
+    _id("account", "accounts.uin", primary_key=True),
+    _time("created_at"),
+    Index("ix_shares_account", "account", "image_id"),
+)
+
+INSTANCES: Final = Table(
+    "instances",
+    METADATA,
+    _id("instance_id", primary_key=True),
+    _id("uuid"),
+    _owner(),
+    _id("region"),
+    _id("zone"),
+    _text("name"),
+    _text("name_folded"),
+    _text("host_name"),
+    _text("instance_type"),
+    _number("vcpus"),
+    _number("memory_mb"),
+    _id("image_id"),
+    _text("os_name"),
+    Column("state", Word(InstanceState), nullable=False),
+    _id("address"),
+    _text("mac"),
+    _text("password_hash"),
+    _flag("keep_image_login"),
+    Column("user_data", LargeBinary, nullable=False),
+    _text("charge_type"),
+    _flag("disable_termination"),
+    _text("latest_operation"),
+    Column("latest_operation_state", Word(OperationState), nullable=False),
+    _text("latest_operation_error"),
+    _text("latest_request_id"),
+    _time("created_at"),
+    _time("started_at", nullable=True),
+    Column("launch_ms", JSON, nullable=False),
+    Index("ix_instances_own", "owner", "region", "created_at", "instance_id"),
+    Index("ix_instances_reserved", "state", "vcpus", "memory_mb"),
+    Index("ix_instances_address", "address"),
+)
+
+INSTANCE_KEYS: Final = Table(
+    "instance_keys",
+    METADATA,
+    _id("instance_id", "instances.instance_id", primary_key=True),
+    _id("key_id", primary_key=True, index=True),
+    Column("position", Integer, nullable=False),
+)
+
+DISKS: Final = Table(
+    "disks",
+    METADATA,
+    _id("disk_id", primary_key=True),
+    _owner(),
+    _id("region"),
+    _id("zone"),
+    _id("instance_id", "instances.instance_id"),
+    Column("usage", Word(DiskUsage), nullable=False),
+    Column("position", Integer, nullable=False),
+    _text("name"),
+    _text("disk_type"),
+    _number("size_gb"),
+    Column("state", Word(DiskState), nullable=False),
+    _id("base_root", nullable=True),
+    _id("synced_root", nullable=True),
+    Column("synced_mark", Text, nullable=True),
+    _flag("delete_with_instance"),
+    _time("created_at"),
+    Index("ix_disks_instance", "instance_id", "position"),
+    Index("ix_disks_roots", "region", "base_root", "synced_root"),
+)
+
+KEYS: Final = Table(
+    "keys",
+    METADATA,
+    _id("key_id", primary_key=True),
+    _owner(),
+    _text("name"),
+    _text("name_folded"),
+    _number("project_id"),
+    _text("description"),
+    _text("public_key"),
+    _id("public_key_digest"),
+    _time("created_at"),
+    UniqueConstraint("owner", "name"),
+    UniqueConstraint("owner", "public_key_digest"),
+    Index("ix_keys_own", "owner", "created_at", "key_id"),
+)
+
+TAGS: Final = Table(
+    "tags",
+    METADATA,
+    _id("resource_id", primary_key=True),
+    Column("key", Text, primary_key=True),
+    _text("value"),
+    Column("position", Integer, nullable=False),
+    Index("ix_tags_key", "key", "value", "resource_id"),
+    Index("ix_tags_value", "value", "resource_id"),
+)
+
+CLIENT_TOKENS: Final = Table(
+    "client_tokens",
+    METADATA,
+    _id("owner", "accounts.uin", primary_key=True),
+    _id("region", primary_key=True),
+    Column("token", String(128), primary_key=True),
+    _text("order_digest"),
+    Column("instance_ids", Ids, nullable=False),
+    Column("created_at", UtcTime, nullable=False, index=True),
+)
+
+UPLOADS: Final = Table(
+    "uploads",
+    METADATA,
+    Column("upload_id", String(128), primary_key=True),
+    _owner(),
+    _id("region"),
+    _number("size_bytes"),
+    _id("sha256", nullable=True),
+    Column("created_at", UtcTime, nullable=False, index=True),
+)
+
+AUDIT: Final = Table(
+    "audit",
+    METADATA,
+    Column("entry", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _time("at"),
+    _id("uin"),
+    Column("secret_id", String(128), nullable=False),
+    _text("source"),
+    _id("region"),
+    _text("service"),
+    _text("action"),
+    _text("request_id"),
+    _text("outcome"),
+)

@@ -1,0 +1,46 @@
+"""Shares: which accounts an image is shared with."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, select
+
+from linocut.catalog.rows import insert_or_skip, record_of
+from linocut.catalog.schema import SHARES
+from linocut.model.ids import ImageId, Uin
+from linocut.model.records import Share
+
+
+class Shares:
+    """The shares in one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, image_id: ImageId, accounts: Iterable[Uin], at: datetime) -> tuple[Uin, ...]:
+        """Share the image with the accounts and return those that are new, in their order. Sharing twice is harmless."""
+        asked = tuple(dict.fromkeys(accounts))
+        if not asked:
+            return ()
+        rows = [{"image_id": image_id, "account": account, "created_at": at} for account in asked]
+        statement = insert_or_skip(self._connection, SHARES, ["image_id", "account"]).values(rows)
+        added = set(self._connection.scalars(statement.returning(SHARES.c.account)))
+        return tuple(account for account in asked if account in added)
+
+    def remove(self, image_id: ImageId, accounts: Iterable[Uin]) -> None:
+        """Stop sharing the image with the accounts; one that it is not shared with is no error."""
+        self._connection.execute(delete(SHARES).where(SHARES.c.image_id == image_id, SHARES.c.account.in_(tuple(accounts))))
+
+    def of(self, image_id: ImageId) -> tuple[Share, ...]:
+        """Return the image's shares, oldest first."""
+        query = select(SHARES).where(SHARES.c.image_id == image_id).order_by(SHARES.c.created_at, SHARES.c.account)
+        return tuple(record_of(Share, row) for row in self._connection.execute(query).mappings())
+
+    def count(self, image_id: ImageId) -> int:
+        """Return with how many accounts the image is shared."""
+        return self._connection.execute(select(func.count()).where(SHARES.c.image_id == image_id)).scalar_one()
+
+    def is_shared(self, image_id: ImageId, account: Uin) -> bool:
+        """Tell whether the image is shared with the account."""
+        query = select(SHARES.c.account).where(SHARES.c.image_id == image_id, SHARES.c.account == account)
+        return self._connection.execute(query).first() is not None

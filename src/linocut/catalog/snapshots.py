@@ -1,0 +1,63 @@
+"""Snapshots, and which trees the catalog still needs."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import Connection, delete, insert, select, union, update
+from sqlalchemy.exc import IntegrityError
+
+from linocut.catalog.rows import batches, lost_race, record_of, values_of
+from linocut.catalog.schema import DISKS, IMAGE_SNAPSHOTS, SNAPSHOTS
+from linocut.model.ids import ImageId, Region, RootDigest, SnapshotId, Uin
+from linocut.model.records import Snapshot
+from linocut.model.states import SnapshotState
+
+_COMPLETE: Final = 100
+
+
+class Snapshots:
+    """The snapshots in one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Add a snapshot."""
+        self._connection.execute(insert(SNAPSHOTS).values(values_of(snapshot, SNAPSHOTS)))
+
+    def get(self, snapshot_id: SnapshotId) -> Snapshot | None:
+        """Return the snapshot, or None."""
+        row = self._connection.execute(select(SNAPSHOTS).where(SNAPSHOTS.c.snapshot_id == snapshot_id)).mappings().first()
+        return None if row is None else record_of(Snapshot, row)
+
+    def finish(self, snapshot_id: SnapshotId, root: RootDigest, size_bytes: int) -> None:
+        """Say that the snapshot's content is in the region store. Raises LostRace unless it is CREATING."""
+        creating = (SNAPSHOTS.c.snapshot_id == snapshot_id, SNAPSHOTS.c.state == SnapshotState.CREATING)
+        done = {"state": SnapshotState.NORMAL, "root": root, "size_bytes": size_bytes, "percent": _COMPLETE}
+        if self._connection.execute(update(SNAPSHOTS).where(*creating).values(**done)).rowcount != 1:
+            raise lost_race(f"{snapshot_id} is not {SnapshotState.CREATING}")
+
+    def remove(self, snapshot_ids: Iterable[SnapshotId]) -> None:
+        """Remove snapshots, in whatever state. One that is gone is no error; LostRace when an image is made of one."""
+        try:
+            for batch in batches(snapshot_ids):
+                self._connection.execute(delete(SNAPSHOTS).where(SNAPSHOTS.c.snapshot_id.in_(batch)))
+        except IntegrityError as error:
+            raise lost_race("an image is made of one of the snapshots") from error
+
+    def images_of(self, snapshot_id: SnapshotId) -> tuple[ImageId, ...]:
+        """Return the images that are made of this snapshot."""
+        links = IMAGE_SNAPSHOTS.c
+        query = select(links.image_id).where(links.snapshot_id == snapshot_id).order_by(links.image_id)
+        return tuple(ImageId(image_id) for image_id in self._connection.scalars(query))
+
+    def live_roots(self, region: Region) -> set[RootDigest]:
+        """Return every tree of the region that garbage collection must keep: those of its snapshots and below its disks."""
+        sources = (SNAPSHOTS.c.root, DISKS.c.base_root, DISKS.c.synced_root)
+        each = (select(root).where(root.table.c.region == region, root.is_not(None)) for root in sources)
+        return {RootDigest(root) for root in self._connection.scalars(union(*each))}
+
+    def owned_roots(self, uin: Uin, region: Region) -> set[RootDigest]:
+        """Return the trees of the account's snapshots in the region."""
+        mine = (SNAPSHOTS.c.owner == uin, SNAPSHOTS.c.region == region, SNAPSHOTS.c.root.is_not(None))
+        return {RootDigest(root) for root in self._connection.scalars(select(SNAPSHOTS.c.root).where(*mine).distinct())}

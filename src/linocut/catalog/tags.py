@@ -1,0 +1,59 @@
+"""Tags of any resource: stored in one table, so that a filter on them is SQL."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, delete, exists, insert, select
+
+from linocut.catalog.rows import batches, lost_race
+from linocut.catalog.schema import TAGS
+from linocut.model.records import Tag
+
+
+def tags_of(connection: Connection, resource_ids: Iterable[str]) -> dict[str, tuple[Tag, ...]]:
+    """Return the tags of these resources in the order they were given; a resource without tags is absent."""
+    found: dict[str, list[Tag]] = {}
+    for batch in batches(resource_ids):
+        query = select(TAGS).where(TAGS.c.resource_id.in_(batch)).order_by(TAGS.c.resource_id, TAGS.c.position)
+        for row in connection.execute(query):
+            found.setdefault(row.resource_id, []).append(Tag(row.key, row.value))
+    return {resource: tuple(tags) for resource, tags in found.items()}
+
+
+def put_tags(connection: Connection, tags: Mapping[str, tuple[Tag, ...]]) -> None:
+    """Add tags to resources that have none."""
+    rows = [
+        {"resource_id": resource, "key": tag.key, "value": tag.value, "position": position}
+        for resource, its_tags in tags.items()
+        for position, tag in enumerate(its_tags)
+    ]
+    if rows:
+        connection.execute(insert(TAGS), rows)
+
+
+def drop_tags(connection: Connection, resource_ids: Iterable[str]) -> None:
+    """Remove every tag of these resources."""
+    for batch in batches(resource_ids):
+        connection.execute(delete(TAGS).where(TAGS.c.resource_id.in_(batch)))
+
+
+def replace_tags(connection: Connection, resource_id: str, read: tuple[Tag, ...], new: tuple[Tag, ...]) -> None:
+    """Give the resource other tags. The caller holds the resource's row. Raises LostRace when its tags are not as read."""
+    if tags_of(connection, [resource_id]).get(resource_id, ()) != read:
+        raise lost_race(f"the tags of {resource_id} are not as they were read")
+    drop_tags(connection, [resource_id])
+    put_tags(connection, {resource_id: new})
+
+
+def tagged(
+    resource_id: Column[Any], keys: tuple[str, ...], values: tuple[str, ...], tags: Mapping[str, tuple[str, ...]]
+) -> list[ColumnElement[bool]]:
+    """Return the conditions of the filters tag-key, tag-value and tag:<key>; an empty filter asks for nothing."""
+    conditions: list[ColumnElement[bool]] = []
+    own = TAGS.c.resource_id == resource_id
+    if keys:
+        conditions.append(exists().where(own, TAGS.c.key.in_(keys)))
+    if values:
+        conditions.append(exists().where(own, TAGS.c.value.in_(values)))
+    conditions += [exists().where(own, TAGS.c.key == key, TAGS.c.value.in_(wanted)) for key, wanted in tags.items() if wanted]
+    return conditions
