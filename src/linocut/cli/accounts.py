@@ -1,0 +1,79 @@
+"""`linocut account …`: on the state directory, whether the service runs or not."""
+
+import os
+from datetime import UTC
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from linocut.cli.output import print_json, print_table
+from linocut.cli.wire import state_directory
+from linocut.settings import load_settings
+
+
+def create(
+    name: str,
+    /,
+    *,
+    state: Path | None = None,
+    settings: Path | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Make an account, and print its credentials, which cannot be had again.
+
+    Args:
+        name: the account's name.
+        state: state directory of the service. Default: LINOCUT_STATE or ./.state.
+        settings: settings file of the service.
+        json: print JSON.
+    """
+    from linocut.cloud.accounts import create_account
+    from linocut.service import offline
+
+    with offline(load_settings(state_directory(state), None, settings, os.environ)) as cloud:
+        made = create_account(cloud, name)
+    credentials = {
+        "Uin": str(made.uin),
+        "AppId": made.app_id,
+        "SecretId": str(made.secret_id),
+        "SecretKey": made.secret_key,
+    }
+    if json:
+        print_json(credentials)
+    else:
+        print_table(("", name), list(credentials.items()))
+
+
+def list_all(
+    *,
+    state: Path | None = None,
+    settings: Path | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """List the accounts.
+
+    Args:
+        state: state directory of the service. Default: LINOCUT_STATE or ./.state.
+        settings: settings file of the service.
+        json: print JSON.
+    """
+    from linocut.cloud.accounts import list_accounts
+    from linocut.service import offline
+
+    with offline(load_settings(state_directory(state), None, settings, os.environ)) as cloud:
+        accounts = [
+            {
+                "Uin": str(account.uin),
+                "AppId": account.app_id,
+                "Name": account.name,
+                "IsOperator": account.is_operator,
+                "CreatedTime": account.created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+            for account in list_accounts(cloud)
+        ]
+    if json:
+        print_json(accounts)
+        return
+    headings = ("UIN", "APPID", "NAME", "OPERATOR", "CREATED")
+    print_table(headings, [[str(value) for value in account.values()] for account in accounts])

@@ -1,0 +1,121 @@
+"""The tree of commands, and what becomes of their errors.
+
+Commands are named by where they are, not imported: a command's module is read only when the arguments name that command.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from cyclopts import App, CycloptsError
+
+from linocut.cli.failures import CommandFailed, Misused
+from linocut.model.errors import Refusal
+from linocut.settings import SettingsError
+
+_INTERRUPTED: Final = 130
+
+_SINGLE: Final[Mapping[str, tuple[str, str]]] = {
+    "serve": ("serving:serve", "Run the service on a state directory."),
+    "blockd": ("serving:blockd", "Serve the trees of a region store over NBD (started by the service itself)."),
+    "run": ("launching:run_instances", "Start instances from an image."),
+    "env": ("environment:print_environment", "Print what makes tccli and the SDKs use a service."),
+}
+_GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
+    "account": (
+        "Create and list accounts, on the state directory.",
+        {"create": "accounts:create", "list": "accounts:list_all"},
+    ),
+    "image": (
+        "Import, list, share and delete images.",
+        {
+            "import": "images:import_image",
+            "list": "images:list_images",
+            "share": "images:share",
+            "delete": "images:delete",
+        },
+    ),
+    "instance": (
+        "List instances, read their consoles, start, stop and terminate them, make images of them.",
+        {
+            "list": "instances:list_instances",
+            "console": "consoles:console",
+            "start": "instances:start",
+            "stop": "instances:stop",
+            "reboot": "instances:reboot",
+            "terminate": "instances:terminate",
+            "create-image": "images:create_image",
+        },
+    ),
+    "key": (
+        "Create, import, list and delete SSH key pairs.",
+        {"create": "keys:create", "import": "keys:import_key", "list": "keys:list_keys", "delete": "keys:delete"},
+    ),
+    "store": (
+        "Verify, sweep and measure a region store, on the state directory.",
+        {"verify": "stores:verify", "gc": "stores:collect", "stat": "stores:stat"},
+    ),
+}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command that these arguments name, print its error in one line if it fails, and return the exit code."""
+    try:
+        code = _tree(arguments)(
+            arguments or ["--help"],
+            result_action="return_value",
+            exit_on_error=False,
+            print_error=False,
+            verbose=False,
+        )
+        sys.stdout.flush()
+    except (CycloptsError, Misused) as error:
+        return _complain(error, 2)
+    except (CommandFailed, Refusal, SettingsError) as error:
+        return _complain(error, 1)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # the reader of our output has gone, and needs no complaint
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        return _complain(error, 1)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"linocut: {' '.join(str(error).split())}", file=sys.stderr)
+    return code
+
+
+def _tree(arguments: Sequence[str]) -> App:
+    def version() -> str:
+        from importlib.metadata import version
+
+        return version("linocut")
+
+    tree = App(
+        name="linocut",
+        help="Keep machine images, and start virtual machines from them.",
+        help_format="plaintext",
+        version=version,
+        suppress_keyboard_interrupt=False,
+    )
+    for name, (place, purpose) in _SINGLE.items():
+        if name in arguments:
+            tree.command(_command(place), name=name)
+        else:
+            tree.command(f"linocut.cli.{place}", name=name, help=purpose)
+    for name, (purpose, members) in _GROUPS.items():
+        group = tree.command(App(name=name, help=purpose))
+        for member, place in members.items() if name in arguments else ():
+            group.command(_command(place), name=member)
+    return tree
+
+
+def _command(place: str) -> Callable[..., int | None]:
+    module, _, function = place.partition(":")
+    found: Callable[..., int | None] = getattr(importlib.import_module(f"linocut.cli.{module}"), function)
+    return found

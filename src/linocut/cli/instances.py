@@ -1,0 +1,149 @@
+"""`linocut instance …`, except its console."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+
+from linocut.cli.failures import Misused, Unreachable
+from linocut.cli.output import print_json, print_table
+from linocut.cli.waiting import await_instances
+from linocut.cli.wire import ClientOptions, JsonObject, Wire, connect
+
+_BATCH: Final = 100
+
+
+def list_instances(*, options: ClientOptions | None = None) -> None:
+    """List your instances."""
+    options = options or ClientOptions()
+    print_instances(list(connect(options).pages("DescribeInstances", "InstanceSet")), as_json=options.json)
+
+
+def start(
+    *instances: str,
+    wait: Annotated[bool, Parameter(negative="")] = False,
+    options: ClientOptions | None = None,
+) -> None:
+    """Start stopped instances.
+
+    Args:
+        instances: the id of each.
+        wait: do not end before all of them run.
+        options: where and who.
+    """
+    wire = connect(options)
+    wire.call("StartInstances", InstanceIds=_some(instances))
+    if wait:
+        await_instances(wire, instances, "RUNNING", {"STOPPED"}, "Starting")
+    _print_ids(instances, options)
+
+
+def stop(
+    *instances: str,
+    all: Annotated[bool, Parameter(negative="")] = False,  # noqa: A002  the option is called so
+    hard: Annotated[bool, Parameter(negative="")] = False,
+    wait: Annotated[bool, Parameter(negative="")] = False,
+    options: ClientOptions | None = None,
+) -> None:
+    """Stop running instances.
+
+    Args:
+        instances: the id of each.
+        all: every running instance of yours. With --state, and no service running on that directory: every
+            guest that it left running, whoever owns it.
+        hard: cut the power rather than ask the guest to shut down.
+        wait: do not end before all of them are stopped.
+        options: where and who.
+    """
+    if all and instances:
+        raise Misused("name instances or --all, not both")
+    options = options or ClientOptions()
+    wire = connect(options)
+    try:
+        chosen = _running(wire) if all else _some(instances)
+    except Unreachable:
+        if not all or options.state is None:
+            raise
+        from linocut.cli.serving import stop_guests_left_running
+
+        stop_guests_left_running(options.state)
+        return
+    for batch in _batches(chosen):
+        wire.call("StopInstances", InstanceIds=batch, StopType="HARD" if hard else None)
+    if wait:
+        for batch in _batches(chosen):
+            await_instances(wire, batch, "STOPPED", (), "Stopping")
+    _print_ids(chosen, options)
+
+
+def reboot(
+    *instances: str,
+    hard: Annotated[bool, Parameter(negative="")] = False,
+    options: ClientOptions | None = None,
+) -> None:
+    """Restart running instances.
+
+    Args:
+        instances: the id of each.
+        hard: cut the power rather than ask the guest to shut down.
+        options: where and who.
+    """
+    connect(options).call("RebootInstances", InstanceIds=_some(instances), StopType="HARD" if hard else None)
+    _print_ids(instances, options)
+
+
+def terminate(*instances: str, options: ClientOptions | None = None) -> None:
+    """Delete instances and their disks, for good.
+
+    Args:
+        instances: the id of each.
+        options: where and who.
+    """
+    connect(options).call("TerminateInstances", InstanceIds=_some(instances))
+    _print_ids(instances, options)
+
+
+def print_instances(instances: Sequence[JsonObject], *, as_json: bool) -> None:
+    """Print instances as the service described them."""
+    if as_json:
+        print_json(list(instances))
+        return
+    print_table(
+        ("ID", "NAME", "STATE", "ADDRESS", "TYPE", "IMAGE", "OS", "CREATED"),
+        [
+            (
+                instance["InstanceId"],
+                instance["InstanceName"],
+                instance["InstanceState"],
+                ",".join(instance.get("PrivateIpAddresses") or ()),
+                instance["InstanceType"],
+                instance["ImageId"],
+                instance["OsName"],
+                instance["CreatedTime"],
+            )
+            for instance in instances
+        ],
+    )
+
+
+def _running(wire: Wire) -> list[str]:
+    by_state = [{"Name": "instance-state", "Values": ["RUNNING"]}]
+    return [str(held["InstanceId"]) for held in wire.pages("DescribeInstances", "InstanceSet", Filters=by_state)]
+
+
+def _some(instances: Sequence[str]) -> list[str]:
+    if not instances:
+        raise Misused("name at least one instance")
+    return list(instances)
+
+
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(ids), _BATCH):
+        yield ids[first : first + _BATCH]
+
+
+def _print_ids(ids: Sequence[str], options: ClientOptions | None) -> None:
+    if options is not None and options.json:
+        print_json(list(ids))
+    elif ids:
+        print("\n".join(ids))

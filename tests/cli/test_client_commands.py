@@ -1,0 +1,308 @@
+"""What the client commands send over the wire, and what they print."""
+
+import subprocess
+from base64 import b64decode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_program import PROGRAM, Linocut, clean_environment
+from fake_wire import FakeWire, Refused, image, instance
+
+Answer = Callable[..., Any]
+
+
+def import_arguments(source: object) -> list[object]:
+    return ["image", "import", source, "--name", "deb", "--os-type", "Debian", "--os-version", "12"]
+
+
+def import_in_two_looks(wire: FakeWire) -> None:
+    """Let an import be NORMAL at the second look."""
+
+    def begin(_: dict[str, Any]) -> dict[str, Any]:
+        wire.images.append(image("img-00000009", "deb", state="IMPORTING") | {"SyncPercent": 40})
+        return {"ImageId": "img-00000009"}
+
+    def look(parameters: dict[str, Any]) -> dict[str, Any]:
+        shown = {"ImageSet": [dict(held) for held in wire.images], "TotalCount": len(wire.images)}
+        wire.images = [held | {"ImageState": "NORMAL"} for held in wire.images]
+        assert parameters["ImageIds"] == ["img-00000009"]
+        return shown
+
+    wire.answers |= {"ImportImage": begin, "DescribeImages": look, "PublishImage": lambda _: {}}
+
+
+def test_every_image_is_listed_page_by_page(wire: FakeWire, answer: Answer) -> None:
+    wire.images = [image(f"img-{number:08}", f"image-{number}") for number in range(250)]
+
+    listed = answer("image", "list")
+
+    assert listed == wire.images
+    assert wire.count("DescribeImages") == 3
+
+
+def test_a_list_for_programs_is_plain_columns_that_no_width_cuts(wire: FakeWire, linocut: Linocut, state: Path) -> None:
+    wire.images = [image("img-00000001", "n" * 200)]
+
+    done = linocut("image", "list", "--state", state)
+
+    heading, row = done.stdout.splitlines()
+    assert heading.split()[:3] == ["ID", "NAME", "STATE"]
+    assert row.split()[:3] == ["img-00000001", "n" * 200, "NORMAL"]
+
+
+def test_importing_a_url_waits_until_the_image_is_normal(wire: FakeWire, answer: Answer) -> None:
+    import_in_two_looks(wire)
+
+    imported = answer(*import_arguments("http://127.0.0.1/deb.qcow2"))
+
+    assert imported["ImageId"] == "img-00000009"
+    assert imported["ImageState"] == "NORMAL"
+    assert wire.last("ImportImage") == {
+        "ImageUrl": "http://127.0.0.1/deb.qcow2",
+        "ImageName": "deb",
+        "OsType": "Debian",
+        "OsVersion": "12",
+        "Architecture": "x86_64",
+    }
+
+
+def test_an_import_that_fails_ends_with_one_line_and_code_1(wire: FakeWire, linocut: Linocut, state: Path) -> None:
+    import_in_two_looks(wire)
+    failed = image("img-00000009", "deb", state="IMPORTFAILED") | {"FailureReason": "The file has a backing file."}
+    wire.answers["DescribeImages"] = lambda _: {"ImageSet": [failed], "TotalCount": 1}
+
+    done = linocut(*import_arguments("http://127.0.0.1/deb.qcow2"), "--state", state)
+
+    assert done.returncode == 1
+    assert done.stderr == "linocut: img-00000009 is IMPORTFAILED: The file has a backing file.\n"
+    assert done.stdout == ""
+
+
+def test_a_public_import_is_published_once_it_is_ready(wire: FakeWire, answer: Answer) -> None:
+    import_in_two_looks(wire)
+
+    answer(*import_arguments("http://127.0.0.1/deb.qcow2"), "--public")
+
+    assert wire.last("PublishImage") == {"ImageId": "img-00000009", "Public": True}
+    published = next(call for call in wire.calls if call.action == "PublishImage")
+    assert published.service == "linocut 2026-11-01"
+
+
+def test_a_local_file_is_uploaded_whole_and_imported_from_there(wire: FakeWire, answer: Answer, tmp_path: Path) -> None:
+    import_in_two_looks(wire)
+    file = tmp_path / "deb.qcow2"
+    file.write_bytes(b"disk" * 700_000)
+
+    answer(*import_arguments(file))
+
+    assert wire.upload is not None
+    assert wire.upload.content == file.read_bytes()
+    assert wire.last("ImportImage")["ImageUrl"] == "upload://upl-1"
+
+
+def test_an_upload_that_breaks_off_goes_on_from_the_byte_that_arrived_last(
+    wire: FakeWire, answer: Answer, tmp_path: Path
+) -> None:
+    import_in_two_looks(wire)
+    wire.break_upload_at = 1_234_567
+    file = tmp_path / "deb.qcow2"
+    file.write_bytes(b"disk" * 700_000)
+
+    answer(*import_arguments(file))
+
+    assert wire.upload is not None
+    assert wire.upload.content == file.read_bytes()
+
+
+def test_a_source_that_is_neither_file_nor_url_is_refused_before_any_call(wire: FakeWire, linocut: Linocut, state: Path) -> None:
+    done = linocut(*import_arguments("no-such.qcow2"), "--state", state)
+
+    assert done.returncode == 1
+    assert "no-such.qcow2 is neither a file nor an http(s) URL" in done.stderr
+    assert wire.calls == []
+
+
+def run_one(wire: FakeWire) -> None:
+    wire.instances = [instance("ins-00000001")]
+    wire.answers["RunInstances"] = lambda _: {"InstanceIdSet": ["ins-00000001"]}
+
+
+def test_run_starts_instances_of_an_image_named_exactly(wire: FakeWire, answer: Answer, tmp_path: Path) -> None:
+    run_one(wire)
+    wire.images = [image("img-00000002", "deb-old"), image("img-00000001", "deb")]
+    wire.keys = [{"KeyId": "skey-00000001", "KeyName": "mine", "CreatedTime": "2026-11-23T00:00:00Z"}]
+    script = tmp_path / "user-data"
+    script.write_text("#!/bin/sh\n")
+
+    started = answer("run", "deb", "--key", "mine", "--host-name", "web", "--user-data", script, "--wait")
+
+    assert started == wire.instances
+    sent = wire.last("RunInstances")
+    assert b64decode(sent.pop("UserData")) == b"#!/bin/sh\n"
+    assert sent == {
+        "ImageId": "img-00000001",
+        "InstanceCount": 1,
+        "InstanceType": "S5.SMALL1",
+        "Placement": {"Zone": "ap-guangzhou-3"},
+        "LoginSettings": {"KeyIds": ["skey-00000001"]},
+        "HostName": "web",
+    }
+
+
+def test_ones_own_image_comes_before_a_public_one_of_the_same_name(wire: FakeWire, answer: Answer) -> None:
+    run_one(wire)
+    wire.images = [image("img-00000001", "deb", "PUBLIC_IMAGE"), image("img-00000002", "deb")]
+
+    answer("run", "deb")
+
+    assert wire.last("RunInstances")["ImageId"] == "img-00000002"
+
+
+def test_an_image_that_somebody_shared_is_never_meant_by_name(wire: FakeWire, linocut: Linocut, state: Path) -> None:
+    run_one(wire)
+    wire.images = [image("img-00000001", "deb", "SHARED_IMAGE")]
+
+    done = linocut("run", "deb", "--state", state)
+
+    assert done.returncode == 1
+    assert "there is no image named deb" in done.stderr
+    assert "img-00000001" in done.stderr
+    assert wire.count("RunInstances") == 0
+
+
+def test_a_launch_that_fails_says_why(wire: FakeWire, linocut: Linocut, state: Path) -> None:
+    run_one(wire)
+    wire.instances = [instance("ins-00000001", "LAUNCH_FAILED") | {"LatestOperationErrorMsg": "The disk is full."}]
+
+    done = linocut("run", "img-00000001", "--wait", "--state", state)
+
+    assert done.returncode == 1
+    assert done.stderr == "linocut: ins-00000001 is LAUNCH_FAILED: The disk is full.\n"
+
+
+def test_stopping_all_stops_every_running_instance_a_hundred_at_a_time(wire: FakeWire, answer: Answer) -> None:
+    wire.instances = [instance(f"ins-{number:08}") for number in range(120)] + [instance("ins-stopped0", "STOPPED")]
+    wire.answers["StopInstances"] = lambda _: {}
+
+    stopped = answer("instance", "stop", "--all")
+
+    batches = [call.parameters["InstanceIds"] for call in wire.calls if call.action == "StopInstances"]
+    assert [len(batch) for batch in batches] == [100, 20]
+    assert [*batches[0], *batches[1]] == stopped == [f"ins-{number:08}" for number in range(120)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "action", "sent"),
+    [
+        (["instance", "start", "ins-1", "ins-2"], "StartInstances", {"InstanceIds": ["ins-1", "ins-2"]}),
+        (["instance", "stop", "ins-1", "--hard"], "StopInstances", {"InstanceIds": ["ins-1"], "StopType": "HARD"}),
+        (["instance", "reboot", "ins-1"], "RebootInstances", {"InstanceIds": ["ins-1"]}),
+        (["instance", "terminate", "ins-1"], "TerminateInstances", {"InstanceIds": ["ins-1"]}),
+        (["image", "delete", "img-1"], "DeleteImages", {"ImageIds": ["img-1"], "DeleteBindedSnap": True}),
+        (["key", "delete", "skey-1"], "DeleteKeyPairs", {"KeyIds": ["skey-1"]}),
+    ],
+)
+def test_a_command_on_named_things_sends_their_ids(
+    wire: FakeWire, answer: Answer, arguments: list[str], action: str, sent: dict[str, Any]
+) -> None:
+    wire.answers[action] = lambda _: {}
+
+    answer(*arguments)
+
+    assert wire.last(action) == sent
+
+
+def test_an_image_of_a_running_instance_is_awaited(wire: FakeWire, answer: Answer) -> None:
+    import_in_two_looks(wire)
+    wire.answers["CreateImage"] = wire.answers["ImportImage"]
+
+    made = answer("instance", "create-image", "ins-00000001", "--name", "golden")
+
+    assert made["ImageState"] == "NORMAL"
+    assert wire.last("CreateImage") == {"InstanceId": "ins-00000001", "ImageName": "golden"}
+
+
+def test_sharing_prints_who_may_use_the_image(wire: FakeWire, answer: Answer) -> None:
+    shares = [{"AccountId": "100000000002", "CreatedTime": "2026-11-23T00:00:00Z"}]
+    wire.images = [image("img-00000001", "deb")]
+    wire.answers["ModifyImageSharePermission"] = lambda _: {}
+    wire.answers["DescribeImageSharePermission"] = lambda _: {"SharePermissionSet": shares}
+
+    assert answer("image", "share", "deb", "100000000002") == shares
+
+    sent = wire.last("ModifyImageSharePermission")
+    assert sent == {"ImageId": "img-00000001", "AccountIds": ["100000000002"], "Permission": "SHARE"}
+
+
+def test_the_console_is_printed_byte_by_byte_as_it_was_written(wire: FakeWire, state: Path, tmp_path: Path) -> None:
+    wire.console = b"boot \xff\x1b[1m\r\n" * 20
+
+    done = subprocess.run(
+        [PROGRAM, "instance", "console", "ins-00000001", "--state", state],
+        cwd=tmp_path, env=clean_environment(), capture_output=True, timeout=20, check=True,
+    )  # fmt: skip
+
+    assert done.stdout == wire.console
+
+
+def test_a_followed_console_goes_on_until_it_is_interrupted(wire: FakeWire, state: Path, tmp_path: Path) -> None:
+    wire.console = b"one\n"
+    with subprocess.Popen(
+        [PROGRAM, "instance", "console", "ins-00000001", "--follow", "--state", state],
+        cwd=tmp_path, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as following:  # fmt: skip
+        assert following.stdout is not None
+        assert following.stdout.readline() == b"one\n"
+        wire.console += b"two\n"
+        assert following.stdout.readline() == b"two\n"
+        following.send_signal(2)
+        _, complaint = following.communicate(timeout=10)
+
+    assert (following.returncode, complaint) == (130, b"")
+
+
+def test_a_new_private_key_goes_to_a_file_that_only_its_owner_reads(
+    wire: FakeWire, linocut: Linocut, state: Path, tmp_path: Path
+) -> None:
+    wire.answers["CreateKeyPair"] = lambda _: {"KeyPair": {"KeyId": "skey-00000001", "PrivateKey": "PRIVATE"}}
+
+    done = linocut("key", "create", "mine", "--out", "id", "--state", state)
+
+    assert done.stdout == "skey-00000001\n"
+    assert (tmp_path / "id").read_text() == "PRIVATE\n"
+    assert (tmp_path / "id").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_file_that_exists_is_left_alone_and_no_key_is_made(
+    wire: FakeWire, linocut: Linocut, state: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "id").write_text("precious")
+
+    done = linocut("key", "create", "mine", "--out", "id", "--state", state)
+
+    assert done.returncode == 1
+    assert (tmp_path / "id").read_text() == "precious"
+    assert wire.count("CreateKeyPair") == 0
+
+
+def test_a_refusal_is_one_line_with_code_message_and_request_id(wire: FakeWire, linocut: Linocut, state: Path) -> None:
+    def refuse(_: dict[str, Any]) -> dict[str, Any]:
+        raise Refused("InvalidInstanceId.NotFound", "There is no ins-00000001.")
+
+    wire.answers["TerminateInstances"] = refuse
+
+    done = linocut("instance", "terminate", "ins-00000001", "--state", state)
+
+    assert done.returncode == 1
+    assert done.stderr == "linocut: InvalidInstanceId.NotFound: There is no ins-00000001. (RequestId req-1)\n"
+    assert done.stdout == ""
+
+
+def test_a_service_that_is_not_there_is_named(linocut: Linocut, state: Path) -> None:
+    done = linocut("image", "list", "--state", state, "--endpoint", "http://127.0.0.1:9")
+
+    assert done.returncode == 1
+    assert "nothing answers at http://127.0.0.1:9" in done.stderr
+    assert done.stderr.count("\n") == 1
