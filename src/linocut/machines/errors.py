@@ -1,0 +1,49 @@
+"""What can go wrong with a machine, sorted by what the caller can do about it.
+
+::
+
+    MachineError
+    ├── MachineGone       there is no such machine; nothing to do
+    ├── MachineBusy       another operation holds it; try again later
+    ├── StartFailed       QEMU did not come up; its last words are in `detail`
+    ├── MarkGone          changes since that mark are not known; start over from the base tree
+    ├── SnapshotFailed    the copy did not arrive whole; the target is worthless, the guest is unharmed
+    ├── Cancelled         the caller asked for it
+    └── NoSpace           a disk is full, here or behind the target
+"""
+
+
+class MachineError(Exception):
+    """A machine cannot do what was asked; `detail` is for the operator, never for a tenant."""
+
+    def __init__(self, message: str, *, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class MachineGone(MachineError):
+    """There is no such machine on this host, or it lacks the disk or the state asked for."""
+
+
+class MachineBusy(MachineError):
+    """Another operation holds the machine."""
+
+
+class StartFailed(MachineError):
+    """QEMU did not come up; `detail` holds the end of its log."""
+
+
+class MarkGone(MachineError):
+    """This run of the machine does not know what changed since that mark."""
+
+
+class SnapshotFailed(MachineError):
+    """The disk's content did not reach the target whole."""
+
+
+class Cancelled(MachineError):
+    """The caller asked for the operation to end."""
+
+
+class NoSpace(MachineError):
+    """A disk is full, on this host or behind the target."""

@@ -1,0 +1,225 @@
+"""What a host promises about its machines, whichever implementation runs them.
+
+A machine is known by its instance's id. It is prepared (its files exist), then started and stopped any number of times, then
+destroyed. A running machine outlives the service that started it. All verbs are synchronous and may be called from any thread;
+each may be repeated after a crash at any point and then ends in the state it promises.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from linocut.model.ids import AppId, DiskId, ImageId, InstanceId, Region, Zone
+
+
+class Accelerator(StrEnum):
+    """How a guest's instructions are executed."""
+
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+class MachineState(StrEnum):
+    """Whether a machine's process is alive."""
+
+    RUNNING = "RUNNING"
+    STOPPED = "STOPPED"
+
+
+@dataclass(frozen=True)
+class NbdExport:
+    """A disk's content behind an NBD server on a Unix socket."""
+
+    socket_path: Path
+    export: str
+
+
+@dataclass(frozen=True)
+class MachineDisk:
+    """A writable disk: an overlay on a tree, or on nothing, which is a blank disk.
+
+    It may be larger than its tree; the rest reads as zeros.
+    """
+
+    disk_id: DiskId
+    size_bytes: int
+    base: NbdExport | None
+
+
+@dataclass(frozen=True)
+class GuestConfig:
+    """What a guest learns about itself from its config drive.
+
+    `password_hash` is in the format of crypt(3) and is root's. `user_data` reaches the guest byte for byte.
+    """
+
+    hostname: str
+    instance_id: InstanceId
+    uuid: str
+    region: Region
+    zone: Zone
+    app_id: AppId
+    image_id: ImageId
+    instance_type: str
+    instance_name: str = ""
+    public_keys: tuple[str, ...] = ()
+    password_hash: str | None = field(default=None, repr=False)
+    user_data: bytes | None = field(default=None, repr=False)
+    local_ipv4: str = ""
+
+
+@dataclass(frozen=True)
+class MachineSpec:
+    """All that a machine is; the first disk is its system disk.
+
+    `address` is a loopback address (127.x.y.z) on which the guest's `forwarded_ports` are reachable.
+    """
+
+    instance_id: InstanceId
+    uuid: str
+    vcpus: int
+    memory_mb: int
+    disks: tuple[MachineDisk, ...]
+    guest: GuestConfig
+    address: str
+    forwarded_ports: tuple[int, ...]
+    mac: str
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A port of the guest and where it is reachable on the host."""
+
+    guest_port: int
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Started:
+    """A machine that runs, and what our part of its start took.
+
+    `spawn_s` is until the process exists, `ready_s` until it answers; both are 0 when it ran already.
+    """
+
+    already_running: bool
+    forwards: tuple[Forward, ...]
+    spawn_s: float
+    ready_s: float
+
+
+@dataclass(frozen=True)
+class Snapshotted:
+    """A disk's content that reached its target whole.
+
+    `mark` names the moment, for a later snapshot `since` then; it is None when the machine was stopped, which keeps no marks.
+    """
+
+    copied_bytes: int
+    mark: str | None
+
+
+@dataclass(frozen=True)
+class ConsoleChunk:
+    """A piece of a serial console's output.
+
+    `offset` is where `data` begins, later than asked for where older output was dropped; `size_bytes` counts all output ever.
+    """
+
+    data: bytes
+    offset: int
+    next_offset: int
+    size_bytes: int
+
+
+class Machines(Protocol):
+    """The machines of one host.
+
+    Every verb that names a machine raises MachineGone when there is none, unless it says otherwise.
+    """
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """How guests are executed here."""
+        ...
+
+    def prepare(self, spec: MachineSpec) -> None:
+        """Make the machine's files: its overlays, its config drive, its record.
+
+        Repeating it is harmless: a disk that is there keeps its content, unless its base or size changed, which gives a fresh
+        overlay. Changes of the rest take effect at the next start. Raises MachineBusy when disks change under a running machine.
+        """
+        ...
+
+    def start(self, instance_id: InstanceId) -> Started:
+        """Run the machine, and return when its hypervisor answers; harmless when it runs already.
+
+        Raises StartFailed, MachineBusy.
+        """
+        ...
+
+    def state(self, instance_id: InstanceId) -> MachineState:
+        """Tell whether the machine runs."""
+        ...
+
+    def list(self) -> Mapping[InstanceId, MachineState]:
+        """Return every prepared machine of this host, those of earlier service processes included."""
+        ...
+
+    def shut_down(self, instance_id: InstanceId, *, timeout_s: float) -> bool:
+        """Press the power button and wait; tell whether the machine is off."""
+        ...
+
+    def kill(self, instance_id: InstanceId) -> None:
+        """Cut the machine's power; harmless when it is off."""
+        ...
+
+    def reset(self, instance_id: InstanceId) -> None:
+        """Press the reset button of a running machine, which boots again at once, and start a stopped one."""
+        ...
+
+    def destroy(self, instance_id: InstanceId) -> None:
+        """Cut the machine's power and remove all its files; harmless when there is no such machine."""
+        ...
+
+    def snapshot_disk(
+        self,
+        instance_id: InstanceId,
+        disk_id: DiskId,
+        *,
+        target: NbdExport,
+        mark: str,
+        since: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Snapshotted:
+        """Copy what a disk holds at this moment onto a target that has the content it started from.
+
+        That is the disk's base tree, or, with `since`, what the snapshot with that mark gave. Only what was written after that is
+        copied. The guest runs on, and later writes do not show. `progress` gets bytes done and bytes in all. `mark` names this
+        moment; earlier marks stay until `confirm_snapshot`. After any failure the mark is forgotten and the target worthless.
+        Raises MarkGone (`since` is unknown to this run of the machine), SnapshotFailed, Cancelled, NoSpace, MachineBusy.
+        """
+        ...
+
+    def confirm_snapshot(self, instance_id: InstanceId, disk_id: DiskId, mark: str) -> None:
+        """Keep this mark of the disk and drop all others; harmless when the machine knows none."""
+        ...
+
+    def forget_snapshot(self, instance_id: InstanceId, disk_id: DiskId, mark: str) -> None:
+        """Drop this mark of the disk; harmless when it is not known."""
+        ...
+
+    def console(self, instance_id: InstanceId, offset: int, limit: int) -> ConsoleChunk:
+        """Return at most `limit` bytes of the serial console from `offset` on, or from the oldest that is kept."""
+        ...
+
+    def watch(self, on_exit: Callable[[InstanceId], None]) -> None:
+        """Have `on_exit` called, in a thread of ours, whenever a machine's process ends, however it ends."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the machines and leave them running."""
+        ...
