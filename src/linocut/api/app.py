@@ -1,0 +1,89 @@
+"""The HTTP application: the wire at every path, and a few doors beside it.
+
+    POST /            the API; always answers 200 with Content-Type exactly application/json
+    GET  /health      200 while the process serves
+    GET  /metrics     Prometheus text
+    PUT  /upload/ID   bytes of a disk file; HEAD tells how many have arrived
+
+Official clients take an answer for an error only when its status is 200 and its Content-Type is the bare `application/json`.
+They may send the Host header with a scheme, or the request target in absolute form; neither matters here, for the wire is at
+every path that no door has.
+"""
+
+import time
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from linocut.api import own
+from linocut.api.calls import MAX_BODY_BYTES, Arrival
+from linocut.api.cvm import CVM
+from linocut.api.table import Table
+from linocut.api.telemetry import CONTENT_TYPE, Telemetry
+from linocut.api.uploads import upload_routes
+from linocut.api.wire import Wire
+from linocut.cloud.context import Cloud
+
+SERVICES: Final = (CVM, own.LINOCUT)
+
+
+def create_app(cloud: Cloud, *, now: Callable[[], float] = time.time) -> ASGIApp:
+    """Return the application that serves a cloud; `now` is the clock that signatures are judged by."""
+    telemetry = Telemetry()
+    wire = Wire(cloud, Table(SERVICES), telemetry, now)
+
+    async def health(_request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def metrics(_request: Request) -> Response:
+        return Response(telemetry.page(), headers={"content-type": CONTENT_TYPE})
+
+    routes = [Route("/health", health), Route("/metrics", metrics), *upload_routes(cloud)]
+    return Router(routes, default=_WireEndpoint(wire), redirect_slashes=False)
+
+
+class _WireEndpoint:
+    """The wire as an ASGI application. Requests are answered in worker threads, for the cloud's verbs block."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        body = await _read_body(receive)
+        client = scope.get("client")
+        arrival = Arrival(
+            method=scope["method"],
+            query=scope["query_string"].decode("latin-1"),
+            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+            body=body,
+            source=client[0] if client else "",
+            request_id=str(uuid.uuid4()),
+        )
+        answer = await to_thread.run_sync(self._wire.answer, arrival)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """Return the request's body, or None if it is longer than allowed; the rest of such a one is read and dropped."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return b""
+        part = message.get("body", b"")
+        size += len(part)
+        if size <= MAX_BODY_BYTES:
+            parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts) if size <= MAX_BODY_BYTES else None

@@ -1,0 +1,132 @@
+"""From the errors of the model to the codes of the wire.
+
+One table gives each error its usual code; an action that documents another one says so where it lists its errors. What an action
+may answer is thus known without running it, and a test holds it against the documented list.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from linocut.api.failures import COMMON_CODES, Failure
+from linocut.model import errors
+from linocut.model.errors import Refusal
+from linocut.model.states import InstanceState
+
+_STATE_PREFIX: Final = "UnsupportedOperation.InstanceState"
+
+USUAL_CODES: Final[Mapping[type[Refusal], str]] = {
+    errors.ImageIdMalformed: "InvalidImageId.Malformed",
+    errors.InstanceIdMalformed: "InvalidInstanceId.Malformed",
+    errors.KeyIdMalformed: "InvalidKeyPairId.Malformed",
+    errors.InstanceTypeMalformed: "InvalidInstanceType.Malformed",
+    errors.ValueTooLong: "InvalidParameterValue.TooLarge",
+    errors.ValueOutOfRange: "InvalidParameterValue.Range",
+    errors.InvalidValue: "InvalidParameterValue",
+    errors.PageOutOfRange: "InvalidParameterValue.LimitExceeded",
+    errors.TooManyValues: "InvalidParameterValue.LimitExceeded",
+    errors.FilterUnknown: "InvalidFilter",
+    errors.TooManyFilterValues: "InvalidFilterValue.LimitExceeded",
+    errors.IdsWithFilters: "InvalidParameter",
+    errors.ParameterMissing: "MissingParameter",
+    errors.ParameterConflict: "InvalidParameter",
+    errors.OneParameterNeeded: "InvalidParameter",
+    errors.ParameterUnsupported: "UnsupportedOperation",
+    errors.ImageFamilyInvalid: "InvalidParameterValue.InvalidImageFamily",
+    errors.UrlInvalid: "InvalidParameter.InvalidParameterUrlError",
+    errors.OsTypeUnsupported: "InvalidImageOsType.Unsupported",
+    errors.OsVersionUnsupported: "InvalidImageOsVersion.Unsupported",
+    errors.LicenseTypeInvalid: "InvalidParameterValue.InvalidLicenseType",
+    errors.BootModeInvalid: "InvalidParameterValue.InvalidBootMode",
+    errors.HostNameInvalid: "InvalidParameterValue.IllegalHostName",
+    errors.InstanceNameTooLong: "InvalidInstanceName.TooLong",
+    errors.PasswordInvalid: "InvalidParameterValue.InvalidPassword",
+    errors.UserDataInvalid: "InvalidParameterValue.InvalidUserDataFormat",
+    errors.MinCountInvalid: "InvalidParameterValue.InvalidParameterMinCount",
+    errors.ClientTokenTooLong: "InvalidClientToken.TooLong",
+    errors.ClientTokenReused: "InvalidParameterValue.Duplicate",
+    errors.DiskTooSmall: "InvalidParameterValue.Range",
+    errors.KeyNameEmpty: "InvalidKeyPairNameEmpty",
+    errors.KeyNameTooLong: "InvalidKeyPairNameTooLong",
+    errors.KeyNameIllegal: "InvalidKeyPairNameIncludeIllegalChar",
+    errors.PublicKeyMalformed: "InvalidPublicKey.Malformed",
+    errors.ProjectNotFound: "InvalidProjectId.NotFound",
+    errors.TimeInvalid: "InvalidParameterValue.InvalidTimeFormat",
+    errors.DiskIsSystemDisk: "InvalidParameter.DataDiskIdContainsRootDisk",
+    errors.DiskNotOfInstance: "InvalidParameter.DataDiskNotBelongSpecifiedInstance",
+    errors.TagsDuplicate: "InvalidParameterValue",
+    errors.TagInvalid: "InvalidParameterValue",
+    errors.ImageNotFound: "InvalidImageId.NotFound",
+    errors.InstanceNotFound: "InvalidInstanceId.NotFound",
+    errors.InstanceTypeNotFound: "InvalidParameterValue.InstanceTypeNotFound",
+    errors.KeyNotFound: "InvalidKeyPairId.NotFound",
+    errors.AccountNotFound: "InvalidAccountId.NotFound",
+    errors.RegionNotFound: "InvalidRegion.NotFound",
+    errors.ZoneNotFound: "InvalidZone.MismatchRegion",
+    errors.UploadNotFound: "ResourceNotFound",
+    errors.NotImageOwner: "UnauthorizedOperation.ImageNotBelongToAccount",
+    errors.ImageIsShared: "UnauthorizedOperation",
+    errors.ImageIsPublic: "UnauthorizedOperation",
+    errors.ShareWithSelf: "FailedOperation.AccountIsYourSelf",
+    errors.ByolImageShare: "FailedOperation.BYOLImageShareFailed",
+    errors.KeyPairOnWindows: "UnsupportedOperation.KeyPairUnsupportedWindows",
+    errors.OperatorOnly: "UnauthorizedOperation",
+    errors.InstanceProtected: "UnsupportedOperation.InstancesProtected",
+    errors.LostRace: "MutexOperation.TaskRunning",
+    errors.TaskRunning: "MutexOperation.TaskRunning",
+    errors.ImageNameTaken: "InvalidImageName.Duplicate",
+    errors.ImageStateForbids: "InvalidImageId.IncorrectState",
+    errors.ImageInShared: "InvalidImageId.InShared",
+    errors.InstanceStateForbids: "UnsupportedOperation",
+    errors.KeyNameTaken: "InvalidKeyPairName.Duplicate",
+    errors.PublicKeyTaken: "InvalidPublicKey.Duplicate",
+    errors.KeyInUse: "InvalidParameterValue.KeyPairNotSupported",
+    errors.AccountNameTaken: "ResourceInUse",
+    errors.UploadIncomplete: "ResourceUnavailable",
+    errors.ImageQuotaExceeded: "ImageQuotaLimitExceeded",
+    errors.ShareQuotaExceeded: "OverQuota",
+    errors.KeyQuotaExceeded: "InvalidKeyPair.LimitExceeded",
+    errors.CapacityExhausted: "ResourceInsufficient",
+    errors.DiskSpaceExhausted: "ResourceInsufficient",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """The errors that an action may raise, each with its code; and the instance states that have a code of their own."""
+
+    by_kind: Mapping[type[Refusal], str] = field(default_factory=dict)
+    states: frozenset[InstanceState] = frozenset()
+
+    def failure(self, refusal: Refusal) -> Failure:
+        """Return what the wire says of a refusal."""
+        return Failure(self._code(refusal), str(refusal))
+
+    def declares(self, refusal: Refusal) -> bool:
+        """Tell whether the action lists this error."""
+        return type(refusal) in self.by_kind
+
+    def every(self) -> frozenset[str]:
+        """Return every code that the action may answer by itself."""
+        return frozenset(self.by_kind.values()) | {_state_code(state) for state in self.states}
+
+    def _code(self, refusal: Refusal) -> str:
+        if isinstance(refusal, errors.InstanceStateForbids) and refusal.state in self.states:
+            return _state_code(InstanceState(refusal.state))
+        declared = self.by_kind.get(type(refusal))
+        if declared is not None:
+            return declared
+        usual = USUAL_CODES.get(type(refusal), "FailedOperation")
+        family = usual.split(".", maxsplit=1)[0]
+        return usual if usual in COMMON_CODES else family if family in COMMON_CODES else "FailedOperation"
+
+
+def codes(
+    *kinds: type[Refusal], special: Mapping[type[Refusal], str] | None = None, states: Iterable[InstanceState] = ()
+) -> Codes:
+    """Return the codes of an action: the usual one of each kind, save those in `special`."""
+    return Codes({kind: USUAL_CODES[kind] for kind in kinds} | dict(special or {}), frozenset(states))
+
+
+def _state_code(state: InstanceState) -> str:
+    return _STATE_PREFIX + "".join(part.capitalize() for part in state.split("_"))

@@ -1,0 +1,15 @@
+"""The service `cvm`: images, instances, key pairs, regions and zones.
+
+One module a noun, each with its wire structures, its handlers, and the list of its actions. Source: CVM API, version 2017-03-12.
+"""
+
+from typing import Final
+
+from linocut.api.cvm import images, instances, keys, places, sharing
+from linocut.api.table import Service
+
+CVM: Final = Service(
+    name="cvm",
+    version="2017-03-12",
+    actions=(*places.ACTIONS, *images.ACTIONS, *sharing.ACTIONS, *instances.ACTIONS, *keys.ACTIONS),
+)

@@ -1,0 +1,317 @@
+"""Instances: run, start, stop, reboot, terminate.
+
+Source: CVM RunInstances, StartInstances, StopInstances, RebootInstances, TerminateInstances. What DescribeInstances answers is in
+`instance_lists`.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import field
+
+from linocut.api.codes import codes
+from linocut.api.cvm import instance_lists
+from linocut.api.cvm.shapes import Ids, TagSpecification, tags_for
+from linocut.api.envelope import Answer, Shape
+from linocut.api.parameters import AsksNothing, Int, is_empty, is_one_of, never_asks
+from linocut.api.table import Action
+from linocut.cloud import instances
+from linocut.cloud.caller import Caller
+from linocut.cloud.context import Cloud
+from linocut.cloud.instances import RunOrder, StopHow
+from linocut.model import errors, rules
+from linocut.model.states import InstanceState as State
+
+
+class Placement(Shape):
+    """Where instances go."""
+
+    zone: str
+    project_id: Int = 0
+
+
+class SystemDisk(Shape):
+    """The system disk to make."""
+
+    disk_type: str = ""
+    disk_size: Int = 0
+
+
+class LoginSettings(Shape):
+    """How to log in: one of the three, or none."""
+
+    password: str = ""
+    key_ids: tuple[str, ...] = ()
+    keep_image_login: str = ""
+
+
+class RunInstances(Shape):
+    """What to start."""
+
+    placement: Placement
+    image_id: str
+    instance_charge_type: str = ""
+    instance_type: str = ""
+    system_disk: SystemDisk = field(default_factory=SystemDisk)
+    instance_count: Int = 1
+    min_count: Int | None = None
+    instance_name: str = ""
+    login_settings: LoginSettings = field(default_factory=LoginSettings)
+    client_token: str = ""
+    host_name: str = ""
+    tag_specification: tuple[TagSpecification, ...] = ()
+    user_data: str = ""
+    dry_run: bool = False
+    disable_api_termination: bool = False
+
+
+UNSUPPORTED_IN_RUN: Final[Mapping[str, AsksNothing]] = {
+    "InstanceChargePrepaid": is_empty,
+    "Placement.HostIds": is_empty,
+    "Placement.HostId": is_empty,
+    "Placement.DedicatedResourcePackTenancy": is_empty,
+    "Placement.DedicatedResourcePackIds": is_empty,
+    "Placement.RackId": is_empty,
+    "SystemDisk.DiskId": is_empty,
+    "SystemDisk.CdcId": is_empty,
+    "SystemDisk.DiskName": is_empty,
+    "SystemDisk.Encrypt": is_empty,
+    "SystemDisk.KmsKeyId": is_empty,
+    "DataDisks": is_empty,
+    # The default network is the only one.
+    "VirtualPrivateCloud": is_empty,
+    "VirtualPrivateCloud.VpcId": is_one_of("DEFAULT"),
+    "VirtualPrivateCloud.SubnetId": is_one_of("DEFAULT"),
+    "VirtualPrivateCloud.AsVpcGateway": is_empty,
+    "VirtualPrivateCloud.PrivateIpAddresses": is_empty,
+    "VirtualPrivateCloud.Ipv6AddressCount": is_empty,
+    # No public addresses; how their traffic would be charged asks for nothing by itself.
+    "InternetAccessible": is_empty,
+    "InternetAccessible.InternetChargeType": never_asks,
+    "InternetAccessible.InternetMaxBandwidthOut": is_empty,
+    "InternetAccessible.PublicIpAssigned": is_empty,
+    "InternetAccessible.BandwidthPackageId": is_empty,
+    "InternetAccessible.InternetServiceProvider": is_empty,
+    "InternetAccessible.IPv4AddressType": is_empty,
+    "InternetAccessible.IPv6AddressType": is_empty,
+    "InternetAccessible.AntiDDoSPackageId": is_empty,
+    "SecurityGroupIds": is_empty,
+    # Guests run no agents of a cloud; whoever asks for one is told so.
+    "EnhancedService": is_empty,
+    "EnhancedService.SecurityService": is_empty,
+    "EnhancedService.SecurityService.Enabled": is_empty,
+    "EnhancedService.MonitorService": is_empty,
+    "EnhancedService.MonitorService.Enabled": is_empty,
+    "EnhancedService.AutomationService": is_empty,
+    "EnhancedService.AutomationService.Enabled": is_empty,
+    "ActionTimer": is_empty,
+    "DisasterRecoverGroupIds": is_empty,
+    "InstanceMarketOptions": is_empty,
+    "Metadata": is_empty,
+    "Metadata.Items": is_empty,
+    "CpuTopology": is_empty,
+    "CamRoleName": is_empty,
+    "HpcClusterId": is_empty,
+    "LaunchTemplate": is_empty,
+    "DedicatedClusterId": is_empty,
+    "ChcIds": is_empty,
+    "PartitionNumber": is_empty,
+    "EnableJumboFrame": is_empty,
+    "NetworkInterfaces": is_empty,
+}
+
+
+class InstancesStarted(Answer):
+    """The answer of RunInstances; a dry run has no ids."""
+
+    instance_id_set: list[str]
+
+
+class StartInstances(Shape):
+    """Which instances."""
+
+    instance_ids: Ids
+
+
+class StopInstances(Shape):
+    """Which instances, and how hard. ForceStop is the older way of saying SOFT_FIRST."""
+
+    instance_ids: Ids
+    force_stop: bool | None = None
+    stop_type: str = ""
+
+
+class RebootInstances(Shape):
+    """Which instances, and how hard. ForceReboot is the older way of saying SOFT_FIRST."""
+
+    instance_ids: Ids
+    force_reboot: bool | None = None
+    stop_type: str = ""
+
+
+class TerminateInstances(Shape):
+    """Which instances.
+
+    No address outlives its instance and there are no prepaid disks, so both ways of releasing them come true.
+    """
+
+    instance_ids: Ids
+    release_address: bool = False
+    release_prepaid_data_disks: bool = False
+
+
+def run_instances(cloud: Cloud, caller: Caller, request: RunInstances) -> InstancesStarted:
+    """Start instances from an image."""
+    login = request.login_settings
+    order = RunOrder(
+        image_id=request.image_id,
+        zone=request.placement.zone,
+        instance_type=request.instance_type or "S5.SMALL1",
+        count=request.instance_count,
+        min_count=request.min_count,
+        name=request.instance_name,
+        host_name=request.host_name,
+        system_disk_type=request.system_disk.disk_type,
+        system_disk_gb=request.system_disk.disk_size or None,
+        password=login.password,
+        key_ids=tuple(login.key_ids),
+        keep_image_login=rules.truth("LoginSettings.KeepImageLogin", login.keep_image_login or "false"),
+        user_data=request.user_data,
+        charge_type=request.instance_charge_type or "POSTPAID_BY_HOUR",
+        tags=tags_for("instance", request.tag_specification),
+        client_token=request.client_token,
+        disable_termination=request.disable_api_termination,
+        project_id=request.placement.project_id,
+        dry_run=request.dry_run,
+    )
+    return InstancesStarted(instance_id_set=list(instances.run_instances(cloud, caller, order)))
+
+
+def start_instances(cloud: Cloud, caller: Caller, request: StartInstances) -> Answer:
+    """Power instances on."""
+    instances.start_instances(cloud, caller, request.instance_ids)
+    return Answer()
+
+
+def stop_instances(cloud: Cloud, caller: Caller, request: StopInstances) -> Answer:
+    """Power instances off."""
+    how = _how("ForceStop", force=request.force_stop, stop_type=request.stop_type)
+    instances.stop_instances(cloud, caller, request.instance_ids, how=how)
+    return Answer()
+
+
+def reboot_instances(cloud: Cloud, caller: Caller, request: RebootInstances) -> Answer:
+    """Power instances off and on."""
+    how = _how("ForceReboot", force=request.force_reboot, stop_type=request.stop_type)
+    instances.reboot_instances(cloud, caller, request.instance_ids, how=how)
+    return Answer()
+
+
+def terminate_instances(cloud: Cloud, caller: Caller, request: TerminateInstances) -> Answer:
+    """End instances."""
+    instances.terminate_instances(cloud, caller, request.instance_ids)
+    return Answer()
+
+
+def _how(parameter: str, *, force: bool | None, stop_type: str) -> StopHow:
+    if force is not None and stop_type:
+        raise errors.ParameterConflict(f"{parameter} and StopType exclude each other.")
+    if not stop_type:
+        return StopHow.SOFT_FIRST if force else StopHow.SOFT
+    try:
+        return StopHow(stop_type)
+    except ValueError as error:
+        raise errors.InvalidValue(f"StopType takes {', '.join(StopHow)}.") from error
+
+
+_BATCH: Final = (
+    errors.InstanceIdMalformed,
+    errors.InstanceNotFound,
+    errors.InstanceStateForbids,
+    errors.TooManyValues,
+    errors.ParameterMissing,
+    errors.LostRace,
+)
+_BUSY: Final[Mapping[type[errors.Refusal], str]] = {errors.TaskRunning: "OperationDenied.InstanceOperationInProgress"}
+_IN_TRANSIT: Final = (State.PENDING, State.REBOOTING, State.STARTING, State.STOPPING, State.TERMINATING)
+
+ACTIONS: Final = (
+    Action(
+        name="RunInstances",
+        request=RunInstances,
+        handle=run_instances,
+        is_mutating=True,
+        unsupported=UNSUPPORTED_IN_RUN,
+        codes=codes(
+            errors.ImageIdMalformed,
+            errors.ImageNotFound,
+            errors.InstanceTypeMalformed,
+            errors.InstanceTypeNotFound,
+            errors.ZoneNotFound,
+            errors.ProjectNotFound,
+            errors.InvalidValue,
+            errors.ValueOutOfRange,
+            errors.MinCountInvalid,
+            errors.InstanceNameTooLong,
+            errors.HostNameInvalid,
+            errors.PasswordInvalid,
+            errors.UserDataInvalid,
+            errors.ClientTokenTooLong,
+            errors.ClientTokenReused,
+            errors.DiskTooSmall,
+            errors.KeyIdMalformed,
+            errors.KeyPairOnWindows,
+            errors.ParameterUnsupported,
+            errors.TagInvalid,
+            errors.LostRace,
+            special={
+                errors.ImageStateForbids: "InvalidParameterValue.InvalidImageState",
+                errors.KeyNotFound: "InvalidParameterValue.KeyPairNotFound",
+                errors.TagsDuplicate: "InvalidParameterValue.DuplicateTags",
+                errors.ParameterConflict: "InvalidParameter.ParameterConflict",
+                errors.CapacityExhausted: "ResourceInsufficient.SpecifiedInstanceType",
+                errors.DiskSpaceExhausted: "ResourceInsufficient.CloudDiskUnavailable",
+            },
+        ),
+    ),
+    *instance_lists.ACTIONS,
+    Action(
+        name="StartInstances",
+        request=StartInstances,
+        handle=start_instances,
+        is_mutating=True,
+        codes=codes(*_BATCH, errors.CapacityExhausted, special=_BUSY, states=(State.RUNNING, State.STOPPED, *_IN_TRANSIT)),
+    ),
+    Action(
+        name="StopInstances",
+        request=StopInstances,
+        handle=stop_instances,
+        is_mutating=True,
+        unsupported={"StoppedMode": is_one_of("KEEP_CHARGING")},
+        codes=codes(
+            *_BATCH,
+            errors.InvalidValue,
+            special={errors.ParameterConflict: "InvalidParameterCombination", **_BUSY},
+            states=(State.RUNNING, State.STOPPED, *_IN_TRANSIT),
+        ),
+    ),
+    Action(
+        name="RebootInstances",
+        request=RebootInstances,
+        handle=reboot_instances,
+        is_mutating=True,
+        codes=codes(
+            *_BATCH,
+            errors.InvalidValue,
+            special={errors.ParameterConflict: "InvalidParameterCombination", **_BUSY},
+            states=(State.STOPPED, *_IN_TRANSIT),
+        ),
+    ),
+    Action(
+        name="TerminateInstances",
+        request=TerminateInstances,
+        handle=terminate_instances,
+        is_mutating=True,
+        codes=codes(*_BATCH, errors.InstanceProtected, special=_BUSY, states=(State.LAUNCH_FAILED, *_IN_TRANSIT)),
+    ),
+)

@@ -1,0 +1,95 @@
+"""From the parameters of a call to the typed request of its action, strictly, and with every complaint naming its parameter.
+
+A null means that a parameter was not given. A documented parameter that the service does not act on is listed as unsupported by
+its action: it is refused by name, unless its value asks for nothing (empty, false, zero, or what the service does anyway).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+
+from linocut.api.failures import Failure
+
+Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""An integer of the wire: 64 bits, signed."""
+
+AsksNothing = Callable[[object], bool]
+"""Tells whether a value of an unsupported parameter asks for nothing."""
+
+_MISSING: Final = re.compile(r"Object missing required field `([^`]*)`(?: - at `([^`]*)`)?")
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `([^`]*)`(?: - at `([^`]*)`)?")
+_EMPTY: Final = re.compile(r"Expected `array` of length >= 1 - at `([^`]*)`")
+_OTHER: Final = re.compile(r"(.*) - at `([^`]*)`")
+
+Request = TypeVar("Request")
+
+
+def is_empty(value: object) -> bool:
+    """Tell whether a value is empty, false or zero."""
+    return not value
+
+
+def is_one_of(*harmless: object) -> AsksNothing:
+    """Return a question that is true of empty values and of these."""
+    return lambda value: not value or value in harmless
+
+
+def never_asks(_value: object) -> bool:
+    """Answer yes: the parameter only qualifies another one, which is refused by itself."""
+    return True
+
+
+def read_parameters(request: type[Request], unsupported: Mapping[str, AsksNothing], parameters: Mapping[str, object]) -> Request:
+    """Return the parameters as the typed request.
+
+    Raises Failure: MissingParameter, UnknownParameter, InvalidParameter (wrong type), InvalidParameterValue (a NUL character),
+    UnsupportedOperation; each sentence names the parameter.
+    """
+    try:
+        return msgspec.convert(_prune(parameters, "", unsupported), request)
+    except msgspec.ValidationError as error:
+        raise _failure(str(error)) from error
+    except RecursionError as error:
+        raise Failure("InvalidRequest", "The parameters are nested too deeply.") from error
+
+
+def _prune(value: Mapping[str, object], path: str, unsupported: Mapping[str, AsksNothing]) -> dict[str, object]:
+    kept: dict[str, object] = {}
+    for key, inner in value.items():
+        name = f"{path}.{key}" if path else key
+        pruned = _prune_value(inner, name, unsupported)
+        asks_nothing = unsupported.get(name)
+        if pruned is None or (asks_nothing is not None and asks_nothing(pruned)):
+            continue
+        if asks_nothing is not None:
+            raise Failure("UnsupportedOperation", f"The parameter `{name}` is not supported by this service.")
+        kept[key] = pruned
+    return kept
+
+
+def _prune_value(value: object, path: str, unsupported: Mapping[str, AsksNothing]) -> object:
+    if isinstance(value, dict):
+        return _prune(value, path, unsupported)
+    if isinstance(value, list):
+        return [_prune_value(item, path, unsupported) for item in value]
+    if isinstance(value, str) and "\0" in value:
+        raise Failure("InvalidParameterValue", f"The parameter `{path}` contains a NUL character.")
+    return value
+
+
+def _failure(complaint: str) -> Failure:
+    if found := _MISSING.fullmatch(complaint):
+        return Failure("MissingParameter", f"The request is missing the parameter `{_name(found[2], found[1])}`.")
+    if found := _UNKNOWN.fullmatch(complaint):
+        return Failure("UnknownParameter", f"The parameter `{_name(found[2], found[1])}` is not known to this action.")
+    if found := _EMPTY.fullmatch(complaint):
+        return Failure("MissingParameter", f"The parameter `{_name(found[1])}` is empty.")
+    if found := _OTHER.fullmatch(complaint):
+        return Failure("InvalidParameter", f"The parameter `{_name(found[2])}` has the wrong type: {found[1].lower()}.")
+    return Failure("InvalidParameter", f"The parameters have the wrong type: {complaint.lower()}.")
+
+
+def _name(path: str | None, field: str = "") -> str:
+    return ".".join(part for part in ((path or "").removeprefix("$").removeprefix("."), field) if part)

@@ -1,0 +1,127 @@
+"""One request, from what came off the wire to what goes back: the four stages in a row, and what is noted on the way.
+
+Whatever happens, the answer is an envelope with a request id. An error that nobody foresaw is answered InternalError and logged
+with its traceback; its text stays inside.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from linocut.api.calls import Arrival, Call, read_call
+from linocut.api.envelope import encode, encode_failure
+from linocut.api.failures import Failure
+from linocut.api.parameters import read_parameters
+from linocut.api.table import Action, Table
+from linocut.api.telemetry import Telemetry
+from linocut.cloud.accounts import find_access_key
+from linocut.cloud.audit import record_call
+from linocut.cloud.caller import Caller
+from linocut.cloud.context import Cloud
+from linocut.cloud.places import check_region
+from linocut.model.errors import Refusal, RegionNotFound
+from linocut.model.ids import Region
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """A call that is known to be of an action, by an account, in a region."""
+
+    call: Call
+    action: Action[Any]
+    caller: Caller
+
+
+class Wire:
+    """Answers requests; safe to call from many threads at once."""
+
+    def __init__(self, cloud: Cloud, table: Table, telemetry: Telemetry, now: Callable[[], float]) -> None:
+        self._cloud = cloud
+        self._table = table
+        self._telemetry = telemetry
+        self._now = now
+
+    def answer(self, arrival: Arrival) -> bytes:
+        """Return the envelope that answers a request."""
+        started = time.perf_counter()
+        action = ""
+        try:
+            accepted = self._accept(arrival)
+            action = accepted.action.name
+            body, code = self._perform(accepted, arrival)
+        except Exception as error:  # noqa: BLE001 - a client must get an envelope, whatever broke
+            failure = _failure(error, arrival.request_id)
+            body, code = encode_failure(failure, arrival.request_id), failure.code
+        self._telemetry.count(action, code, time.perf_counter() - started)
+        return body
+
+    def _accept(self, arrival: Arrival) -> _Accepted:
+        call = read_call(arrival, lambda secret_id: find_access_key(self._cloud, secret_id), self._now())
+        action = self._table.find(call.service, call.version, call.action)
+        caller = Caller(
+            account=call.account,
+            secret_id=call.secret_id,
+            region=self._region(call, action),
+            request_id=arrival.request_id,
+            source=arrival.source,
+            language=call.language,
+        )
+        return _Accepted(call, action, caller)
+
+    def _region(self, call: Call, action: Action[Any]) -> Region:
+        if not call.region and not action.needs_region:
+            return Region("")
+        if not call.region:
+            raise Failure("MissingParameter", "The request is missing the header X-TC-Region.")
+        try:
+            return check_region(self._cloud, call.region)
+        except RegionNotFound as error:
+            raise Failure("UnsupportedRegion", str(error)) from error
+
+    def _perform(self, accepted: _Accepted, arrival: Arrival) -> tuple[bytes, str]:
+        action, caller = accepted.action, accepted.caller
+        try:
+            request = read_parameters(action.request, action.unsupported, accepted.call.parameters)
+            body, code = encode(action.handle(self._cloud, caller, request), arrival.request_id), ""
+        except Exception as error:  # noqa: BLE001 - the audit log hears of every end
+            failure = _refused(error, action, arrival.request_id)
+            body, code = encode_failure(failure, arrival.request_id), failure.code
+        if action.is_mutating:
+            self._audit(accepted, code or "ok")
+        return body, code or "OK"
+
+    def _audit(self, accepted: _Accepted, outcome: str) -> None:
+        try:
+            record_call(
+                self._cloud,
+                accepted.caller,
+                service=accepted.call.service,
+                action=accepted.action.name,
+                outcome=outcome,
+            )
+        except Exception:  # noqa: BLE001 - what was done stands, whether or not it was noted
+            _log.exception(
+                "audit entry lost", action=accepted.action.name, request_id=accepted.caller.request_id, outcome=outcome
+            )
+
+
+def _refused(error: Exception, action: Action[Any], request_id: str) -> Failure:
+    if not isinstance(error, Refusal):
+        return _failure(error, request_id)
+    if not action.codes.declares(error):
+        _log.warning("undeclared refusal", action=action.name, kind=type(error).__name__, request_id=request_id)
+    if error.detail:
+        _log.info("refused", action=action.name, kind=type(error).__name__, detail=error.detail, request_id=request_id)
+    return action.codes.failure(error)
+
+
+def _failure(error: Exception, request_id: str) -> Failure:
+    if isinstance(error, Failure):
+        return error
+    _log.error("request failed", request_id=request_id, exc_info=error)
+    return Failure("InternalError", "The service failed to handle this request; its log knows more under this RequestId.")
