@@ -3,13 +3,15 @@
 An address is judged after the host has been resolved, together with every IPv4 address hidden inside an IPv6 one. A host that is
 written as a number in any but the plain dotted form is refused before that: `0x7f000001`, `2130706433` and `127.1` are only ever
 disguises.
-Source: RFC 6890 and its registries; WHATWG URL, "ends in a number"; RFC 3056, 4380, 5214, 6052.
+
+The tables are our own, because those of Python's `ipaddress` differ from version to version.
+Source: the IANA special-purpose address registries (RFC 6890); WHATWG URL, "ends in a number"; RFC 5214, 6052.
 """
 
 import re
 import socket
 from collections.abc import Iterator, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 from linocut.formats.errors import FetchFailed, FetchRefused
@@ -19,15 +21,38 @@ Network = IPv4Network | IPv6Network
 
 _NUMBER: Final = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)", re.IGNORECASE)
 _NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?\.?", re.IGNORECASE)
-_NAT64: Final = ip_network("64:ff9b::/96")
-_COMPATIBLE: Final = ip_network("::/96")
 _ISATAP: Final = (0x0000_5EFE, 0x0200_5EFE)
-_NEVER_PUBLIC: Final[tuple[Network, ...]] = (
-    ip_network("168.63.129.16/32"),  # Azure's host agent, at a public address
-    ip_network("192.88.99.0/24"),  # 6to4 relays
-    ip_network("64:ff9b:1::/48"),  # a site's own NAT64
-    ip_network("fec0::/10"),  # site-local, of old
-    ip_network("5f00::/16"),  # segment routing
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+_INNER_V4: Final = tuple(
+    IPv4Network(text)
+    for text in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",  # carriers' own; a cloud's metadata at 100.100.100.200
+        "127.0.0.0/8",
+        "168.63.129.16/32",  # a cloud's host agent, at an address that is public by the registry
+        "169.254.0.0/16",  # link-local; most clouds' metadata
+        "172.16.0.0/12",
+        "192.0.0.0/24",  # protocol assignments; a cloud's metadata at 192.0.0.192
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+    )
+)
+_PUBLIC_V6: Final = IPv6Network("2000::/3")
+_INNER_V6: Final = tuple(
+    IPv6Network(text)
+    for text in (
+        "2001::/23",  # protocol assignments, Teredo among them
+        "2001:db8::/32",
+        "2002::/16",  # 6to4, which hides an IPv4 address
+        "3fff::/20",
+    )
 )
 
 
@@ -63,30 +88,20 @@ def is_allowed(address: Address, allow: Sequence[Network]) -> bool:
 
 
 def _is_public(address: Address) -> bool:
-    special = address.is_multicast or address.is_reserved or address.is_unspecified or address.is_loopback
-    site = isinstance(address, IPv6Address) and address.is_site_local
-    if special or site or address.is_link_local or address.is_private:
-        return False
-    return address.is_global and not any(address in network for network in _NEVER_PUBLIC)
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in _INNER_V4)
+    return address in _PUBLIC_V6 and not any(address in network for network in _INNER_V6)
 
 
 def _faces(address: Address) -> Iterator[Address]:
-    """Yield the addresses that traffic to this one may end at; a plain mapping stands for its IPv4 address alone."""
+    """Yield what must be judged: the address, or the IPv4 address that it only spells, or both."""
     if isinstance(address, IPv4Address):
         yield address
         return
-    if address.ipv4_mapped is not None:
-        yield address.ipv4_mapped
-        return
     low = IPv4Address(int(address) & 0xFFFF_FFFF)
-    if address in _NAT64:
-        # The prefix is not "global" by its registry entry; what counts is where it leads.
+    if address.ipv4_mapped is not None or address in _NAT64:
         yield low
         return
     yield address
-    if address.sixtofour is not None:
-        yield address.sixtofour
-    if address.teredo is not None:
-        yield from address.teredo
-    if address in _COMPATIBLE or (int(address) >> 32) & 0xFFFF_FFFF in _ISATAP:
+    if (int(address) >> 32) & 0xFFFF_FFFF in _ISATAP:
         yield low
