@@ -77,6 +77,7 @@ class FakeWire:
         self.console = b""
         self.upload: Upload | None = None
         self.break_upload_at: int | None = None
+        self.lost_from_upload = False
         self.answers: dict[str, Answer] = {
             "DescribeImages": self._describe_images,
             "DescribeInstances": self._describe_instances,
@@ -90,7 +91,7 @@ class FakeWire:
             "DescribeInstanceConsole": self._describe_console,
             "CreateUpload": self._create_upload,
         }
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"wire": self}))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
         self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -141,61 +142,64 @@ class FakeWire:
         self.upload = Upload(parameters["SizeBytes"], parameters["Sha256"], break_at=self.break_upload_at)
         return {"UploadId": "upl-1", "Url": "/uploads/upl-1?token=t", "ImageUrl": "upload://upl-1"}
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        wire = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    wire: FakeWire
+    protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                credential = re.search(r"Credential=([^/]+)/[^/]+/([^/]+)/tc3_request", self.headers["Authorization"])
-                assert credential is not None
-                call = Call(
-                    service=f"{credential[2]} {self.headers['X-TC-Version']}",
-                    action=self.headers["X-TC-Action"],
-                    region=self.headers["X-TC-Region"],
-                    secret_id=credential[1],
-                    parameters=json.loads(body),
-                )
-                try:
-                    response = wire.answer(call)
-                except Refused as refused:
-                    response = {"Error": {"Code": refused.code, "Message": str(refused)}}
-                self._reply(200, json.dumps({"Response": response | {"RequestId": "req-1"}}).encode(), {})
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        credential = re.search(r"Credential=([^/]+)/[^/]+/([^/]+)/tc3_request", self.headers["Authorization"])
+        assert credential is not None
+        call = Call(
+            service=f"{credential[2]} {self.headers['X-TC-Version']}",
+            action=self.headers["X-TC-Action"],
+            region=self.headers["X-TC-Region"],
+            secret_id=credential[1],
+            parameters=json.loads(body),
+        )
+        try:
+            response = self.wire.answer(call)
+        except Refused as refused:
+            response = {"Error": {"Code": refused.code, "Message": str(refused)}}
+        self._reply(200, json.dumps({"Response": response | {"RequestId": "req-1"}}).encode(), {})
 
-            def do_PUT(self) -> None:
-                upload = wire.upload
-                assert upload is not None
-                assert self.path == "/uploads/upl-1?token=t"
-                start, end, total = (int(part) for part in re.findall(r"\d+", self.headers["Content-Range"]))
-                assert (start, total, end) == (len(upload.content), upload.size, upload.size - 1)
-                length = int(self.headers["Content-Length"])
-                if upload.break_at is not None:
-                    length, upload.break_at = upload.break_at - start, None
-                    upload.content += self.rfile.read(length)
-                    self.connection.close()
-                    self.close_connection = True
-                    return
-                upload.content += self.rfile.read(length)
-                whole = hashlib.sha256(upload.content).hexdigest() == upload.sha256
-                self._reply(204 if whole else 422, b"", {})
+    def do_PUT(self) -> None:
+        upload = self.wire.upload
+        assert upload is not None
+        assert self.path == "/uploads/upl-1?token=t"
+        start, end, total = (int(part) for part in re.findall(r"\d+", self.headers["Content-Range"]))
+        assert (total, end) == (upload.size, upload.size - 1)
+        length = int(self.headers["Content-Length"])
+        if self.wire.lost_from_upload:  # as if the last bytes were still on their way when HEAD was answered
+            self.wire.lost_from_upload = False
+            self.rfile.read(length)
+            self._reply(409, b"", {"Upload-Offset": str(len(upload.content))})
+            return
+        assert start == len(upload.content)
+        if upload.break_at is not None:
+            length, upload.break_at = upload.break_at - start, None
+            upload.content += self.rfile.read(length)
+            self.connection.close()
+            self.close_connection = True
+            return
+        upload.content += self.rfile.read(length)
+        whole = hashlib.sha256(upload.content).hexdigest() == upload.sha256
+        self._reply(200 if whole else 422, b"", {"Upload-Offset": str(len(upload.content))})
 
-            def do_HEAD(self) -> None:
-                assert wire.upload is not None
-                self._reply(200, b"", {"Upload-Offset": str(len(wire.upload.content))})
+    def do_HEAD(self) -> None:
+        assert self.wire.upload is not None
+        self._reply(200, b"", {"Upload-Offset": str(len(self.wire.upload.content))})
 
-            def _reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                if body:
-                    self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+    def _reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if body:
+            self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        return Handler
+    def log_message(self, *_: object) -> None:
+        pass

@@ -116,6 +116,18 @@ def test_an_upload_that_breaks_off_goes_on_from_the_byte_that_arrived_last(
     assert wire.upload.content == file.read_bytes()
 
 
+def test_an_upload_that_was_told_another_offset_goes_on_there(wire: FakeWire, answer: Answer, tmp_path: Path) -> None:
+    import_in_two_looks(wire)
+    wire.lost_from_upload = True
+    file = tmp_path / "deb.qcow2"
+    file.write_bytes(b"disk" * 1000)
+
+    answer(*import_arguments(file))
+
+    assert wire.upload is not None
+    assert wire.upload.content == file.read_bytes()
+
+
 def test_a_source_that_is_neither_file_nor_url_is_refused_before_any_call(wire: FakeWire, linocut: Linocut, state: Path) -> None:
     done = linocut(*import_arguments("no-such.qcow2"), "--state", state)
 

@@ -37,6 +37,13 @@ def test_the_default_state_directory_gives_credentials_and_endpoint(
     assert [(call.secret_id, call.region) for call in wire.calls] == [(SECRET_ID, "ap-guangzhou")]
 
 
+def test_a_service_on_loopback_is_called_without_the_proxy(wire: FakeWire, linocut: Linocut, state: Path) -> None:
+    done = linocut("image", "list", "--state", state, http_proxy="http://127.0.0.1:9", no_proxy="example.com")
+
+    assert done.returncode == 0, done.stderr
+    assert wire.count("DescribeImages") == 1
+
+
 def test_the_region_comes_from_option_variable_or_default(wire: FakeWire, linocut: Linocut, state: Path) -> None:
     linocut("image", "list", "--state", state, TENCENTCLOUD_REGION="ap-tokyo")
     linocut("image", "list", "--state", state, "--region", "ap-seoul", TENCENTCLOUD_REGION="ap-tokyo")

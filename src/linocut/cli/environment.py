@@ -3,7 +3,7 @@
 from shlex import quote
 
 from linocut.cli.output import print_json
-from linocut.cli.wire import ClientOptions, credentials_of, endpoint_of, region_of, state_directory
+from linocut.cli.wire import ClientOptions, credentials_of, endpoint_of, proxy_exceptions, region_of, state_directory
 
 
 def print_environment(*, options: ClientOptions | None = None) -> None:
@@ -21,6 +21,7 @@ def print_environment(*, options: ClientOptions | None = None) -> None:
         "TENCENTCLOUD_REGION": region_of(options),
         "LINOCUT_ENDPOINT": endpoint,
         "LINOCUT_STATE": str(state_directory(options.state).resolve()),
+        **proxy_exceptions(endpoint),
     }
     if options.json:
         print_json(variables)

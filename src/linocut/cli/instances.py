@@ -66,7 +66,7 @@ def stop(
             raise
         from linocut.cli.serving import stop_guests_left_running
 
-        stop_guests_left_running(options.state)
+        _print_ids(stop_guests_left_running(options.state), options)
         return
     for batch in _batches(chosen):
         wire.call("StopInstances", InstanceIds=batch, StopType="HARD" if hard else None)

@@ -61,7 +61,7 @@ def collect(*, grace_s: float | None = None, options: StoreOptions | None = None
 
     options = options or StoreOptions()
     with _opened(options) as (cloud, region):
-        report = collect_store(cloud, region, cloud.settings.store_grace_s if grace_s is None else grace_s)
+        report = collect_store(cloud, region, grace_s)
     _print_figures(dataclasses.asdict(report), as_json=options.json)
 
 

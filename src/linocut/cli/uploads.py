@@ -55,29 +55,35 @@ class _Upload:
         self._show = show
 
     def run(self) -> None:
-        """Send until the service has every byte; a failure that brought no byte further counts against the attempts."""
-        failures, arrived = 0, 0
+        """Send until the service has every byte; only attempts that bring it no byte further count against the limit."""
+        arrived = failures = 0
         while arrived < self._total:
-            try:
-                self._send_from(arrived)
-                arrived = self._total
-            except httpx.TransportError as error:
-                before, arrived = arrived, self._arrived(arrived)
-                failures = failures + 1 if arrived == before else 0
-                if failures == _ATTEMPTS:
-                    raise CommandFailed(f"the upload broke off at byte {arrived} of {self._total}: {error}") from error
+            before = arrived
+            arrived, trouble = self._send_from(before)
+            failures = failures + 1 if arrived <= before else 0
+            if failures == _ATTEMPTS:
+                raise CommandFailed(f"the upload broke off at byte {arrived} of {self._total}: {trouble}")
+            if trouble:
                 time.sleep(_PAUSE_S * 2**failures)
 
-    def _send_from(self, start: int) -> None:
+    def _send_from(self, start: int) -> tuple[int, str]:
+        """Send the rest of the file; return how many bytes the service has now, and what stopped it from having all."""
         headers = {
             "Content-Length": str(self._total - start),
             "Content-Range": f"bytes {start}-{self._total - 1}/{self._total}",
             "Content-Type": "application/octet-stream",
         }
-        response = self._http.put(self._url, content=self._blocks(start), headers=headers)
-        if not response.is_success:
-            said = " ".join(response.text.split())[:200]
-            raise CommandFailed(f"the service refused the upload: HTTP {response.status_code} {said}")
+        try:
+            response = self._http.put(self._url, content=self._blocks(start), headers=headers)
+        except httpx.TransportError as error:
+            return self._arrived(start), str(error)
+        offset = response.headers.get("Upload-Offset", "")
+        if response.is_success:
+            return int(offset or self._total), ""
+        said = f"HTTP {response.status_code} {' '.join(response.text.split())[:200]}"
+        if response.status_code == httpx.codes.CONFLICT and offset.isdecimal():
+            return int(offset), said
+        raise CommandFailed(f"the service refused the upload: {said}")
 
     def _blocks(self, start: int) -> Iterator[bytes]:
         self._content.seek(start)

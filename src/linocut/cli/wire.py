@@ -20,6 +20,7 @@ _DEFAULT_REGION: Final = "ap-guangzhou"
 _CVM: Final = ("cvm", "2017-03-12")
 _OWN: Final = ("linocut", "2026-11-01")
 _PAGE: Final = 100
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @Parameter(name="*")
@@ -83,6 +84,19 @@ def credentials_of(options: ClientOptions) -> tuple[str, str]:
         raise CommandFailed(f"{file} holds no SecretId and SecretKey") from error
 
 
+def proxy_exceptions(endpoint: str) -> dict[str, str]:
+    """Return the variables that keep calls to a loopback endpoint from a proxy that the environment may name.
+
+    The SDK looks in them for the endpoint as it was given to it, the library below it for the host.
+    """
+    parts = urlsplit(endpoint)
+    if parts.hostname not in _LOOPBACK or not any(name.lower() == "http_proxy" for name in os.environ):
+        return {}
+    held = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    exceptions = ",".join(filter(None, (held, parts.hostname, parts.netloc, endpoint)))
+    return {"NO_PROXY": exceptions, "no_proxy": exceptions}
+
+
 class Wire:
     """Calls to one service, in one region, as one account."""
 
@@ -92,6 +106,7 @@ class Wire:
             raise CommandFailed(f"the endpoint must be a URL such as {_DEFAULT_ENDPOINT}, not {endpoint}")
         self.endpoint = endpoint
         self.region = region
+        os.environ.update(proxy_exceptions(endpoint))
         self._scheme = parts.scheme
         self._host = parts.netloc
         self._credentials = credentials
