@@ -29,6 +29,12 @@ class Tokens:
         if not self._connection.execute(statement.values(values_of(token, CLIENT_TOKENS))).rowcount:
             raise lost_race(f"client token {token.token} was used meanwhile")
 
+    def remove(self, token: ClientToken) -> None:
+        """Forget a token; harmless when it is forgotten already."""
+        tokens = CLIENT_TOKENS.c
+        mine = (tokens.owner == token.owner, tokens.region == token.region, tokens.token == token.token)
+        self._connection.execute(delete(CLIENT_TOKENS).where(*mine))
+
     def expire(self, before: datetime) -> int:
         """Forget the tokens used before this moment, and return how many they were."""
         return self._connection.execute(delete(CLIENT_TOKENS).where(CLIENT_TOKENS.c.created_at < before)).rowcount

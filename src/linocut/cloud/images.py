@@ -1,12 +1,13 @@
 """Images: import, create from an instance, list, modify, delete, publish."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
+from linocut.catalog import ImageChanges, Page, Tx, VisibleImage
 from linocut.catalog import ImageQuery as CatalogQuery
-from linocut.catalog import Page, Tx, VisibleImage
 from linocut.cloud import listing, places
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
@@ -133,13 +134,14 @@ def import_image(cloud: Cloud, caller: Caller, order: ImportOrder) -> ImageId | 
         _snapshot(cloud, caller, image, usage=DiskUsage.DATA_DISK if position else DiskUsage.SYSTEM_DISK, size_bytes=0)
         for position in range(len(urls))
     )
-    with cloud.catalog.begin() as tx:
-        _take_quota(cloud, caller, tx, image.name)
+    with suppress(_DryRunPassed), cloud.catalog.begin() as tx:
+        _take_quota(cloud, caller, tx)
         for url in urls:
             _check_upload(cloud, caller, tx, url)
-        if order.dry_run:
-            return None
         _add(tx, image, snapshots)
+        _end_dry_run(order.dry_run)
+    if order.dry_run:
+        return None
     cloud.workflows.start("import-image", image.image_id)
     return image.image_id
 
@@ -155,10 +157,10 @@ def create_image(cloud: Cloud, caller: Caller, order: CreateOrder) -> ImageId | 
     family, tags = rules.image_family(order.family), rules.tags(order.tags)
     if not is_id("ins", order.instance_id):
         raise errors.InstanceNotFound(f"There is no instance {order.instance_id!r}.")
-    with cloud.catalog.begin() as tx:
+    with suppress(_DryRunPassed), cloud.catalog.begin() as tx:
         instance = _instance_to_image(tx, caller, order.instance_id)
         disks = _disks_to_image(tx, instance, order.data_disk_ids)
-        _take_quota(cloud, caller, tx, name)
+        _take_quota(cloud, caller, tx)
         origin = tx.images.find(instance.image_id)
         image = Image(
             image_id=ImageId(new_id("img", cloud.randomness)),
@@ -187,8 +189,6 @@ def create_image(cloud: Cloud, caller: Caller, order: CreateOrder) -> ImageId | 
             created_at=cloud.now(),
             tags=tags,
         )
-        if order.dry_run:
-            return None
         snapshots = tuple(
             replace(_snapshot(cloud, caller, image, usage=disk.usage, size_bytes=disk.size_gb * 1024**3), disk_id=disk.disk_id)
             for disk in disks
@@ -201,6 +201,9 @@ def create_image(cloud: Cloud, caller: Caller, order: CreateOrder) -> ImageId | 
             latest_operation_error="",
             latest_request_id=caller.request_id,
         )
+        _end_dry_run(order.dry_run)
+    if order.dry_run:
+        return None
     cloud.workflows.start("create-image", image.image_id)
     return image.image_id
 
@@ -217,10 +220,10 @@ def modify_image(
 ) -> None:
     """Change an own image's name, description, family (empty for none) or deprecation; None leaves a field as it is.
 
-    Raises ImageIdMalformed, ImageNotFound, ImageIsShared, ImageIsPublic, ImageStateForbids, ImageNameTaken, InvalidValue, ValueTooLong,
-    ImageFamilyInvalid. Source: CVM ModifyImageAttribute.
+    Raises ImageIdMalformed, ImageNotFound, ImageIsShared, ImageIsPublic, ImageStateForbids, ImageNameTaken, InvalidValue,
+    ValueTooLong, ImageFamilyInvalid. Source: CVM ModifyImageAttribute.
     """
-    changes: dict[str, object] = {}
+    changes: ImageChanges = {}
     if name is not None:
         changes["name"] = rules.image_name(name)
     if description is not None:
@@ -427,10 +430,17 @@ def _add(tx: Tx, image: Image, snapshots: tuple[Snapshot, ...]) -> None:
     tx.images.add(image, [snapshot.snapshot_id for snapshot in snapshots])
 
 
-def _take_quota(cloud: Cloud, caller: Caller, tx: Tx, name: str) -> None:
+class _DryRunPassed(Exception):
+    """Everything but the commit would have been done."""
+
+
+def _end_dry_run(dry_run: bool) -> None:  # noqa: FBT001
+    if dry_run:
+        raise _DryRunPassed
+
+
+def _take_quota(cloud: Cloud, caller: Caller, tx: Tx) -> None:
     tx.images.lock_quota(caller.account.uin, caller.region)
-    if tx.images.name_taken(caller.account.uin, caller.region, name):
-        raise errors.ImageNameTaken(f"You have an image named {name} in {caller.region} already.")
     if tx.images.count_owned(caller.account.uin, caller.region) >= cloud.settings.image_quota:
         raise errors.ImageQuotaExceeded(f"You have {cloud.settings.image_quota} images in {caller.region} already.")
 

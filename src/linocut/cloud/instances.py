@@ -170,6 +170,8 @@ def list_instances(cloud: Cloud, caller: Caller, query: InstanceQuery) -> Page[I
     listing.check_page(query.offset, query.limit)
     filters = listing.check_filters(query.ids, query.filters, _FILTERS)
     ids = query.ids if query.ids is not None else filters.get("instance-id")
+    if "0" not in filters.get("project-id", ("0",)):
+        return Page((), 0)
     with cloud.catalog.read() as tx:
         page = tx.instances.list(
             CatalogQuery(
@@ -180,16 +182,15 @@ def list_instances(cloud: Cloud, caller: Caller, query: InstanceQuery) -> Page[I
                 names=filters.get("instance-name", ()),
                 charge_types=filters.get("instance-charge-type", ()),
                 states=filters.get("instance-state", ()),
-                addresses=filters.get("private-ip-address", ()),
+                private_addresses=filters.get("private-ip-address", ()),
                 public_addresses=filters.get("public-ip-address", ()),
                 uuids=filters.get("uuid", ()),
                 image_ids=filters.get("image-id", ()),
-                project_ids=filters.get("project-id", ()),
                 tag_keys=filters.get("tag-key", ()),
                 tag_values=filters.get("tag-value", ()),
                 tags=listing.tag_filters(filters),
                 created_from=listing.time_filter(filters, "creation-start-time"),
-                created_to=listing.time_filter(filters, "creation-end-time"),
+                created_until=listing.time_filter(filters, "creation-end-time"),
                 offset=query.offset,
                 limit=query.limit,
             )
@@ -336,9 +337,7 @@ def _plan(tx: Tx, caller: Caller, order: RunOrder) -> _Plan:
         image,
         tx.images.snapshots_of(image.image_id),
         places.find_instance_type(order.instance_type),
-        names=rules.numbered(rules.instance_name(order.name) or _DEFAULT_NAME, order.count)
-        if order.name
-        else (_DEFAULT_NAME,) * order.count,
+        names=rules.numbered(rules.instance_name(order.name), order.count) if order.name else (_DEFAULT_NAME,) * order.count,
         host_names=tuple(rules.host_name(name) for name in _host_names(order)),
         user_data=rules.user_data(order.user_data),
         password_hash=passwords.crypt(rules.password(order.password)) if order.password else "",

@@ -10,7 +10,6 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, rsa
 
-from linocut.catalog import KeyQuery as CatalogQuery
 from linocut.catalog import Page, Tx
 from linocut.cloud import listing
 from linocut.cloud.caller import Caller
@@ -46,7 +45,8 @@ class KeyPairView:
 def create_key_pair(cloud: Cloud, caller: Caller, *, name: str, project_id: int, tags: Sequence[Tag]) -> tuple[KeyPair, str]:
     """Make a key pair; return it and its private key in PEM, which is kept nowhere.
 
-    Raises KeyNameEmpty, KeyNameTooLong, KeyNameIllegal, KeyNameTaken, KeyQuotaExceeded, ProjectNotFound. Source: CVM CreateKeyPair.
+    Raises KeyNameEmpty, KeyNameTooLong, KeyNameIllegal, KeyNameTaken, KeyQuotaExceeded, ProjectNotFound.
+    Source: CVM CreateKeyPair.
     """
     rules.key_name(name)
     private = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
@@ -74,17 +74,15 @@ def list_key_pairs(cloud: Cloud, caller: Caller, query: KeyQuery) -> Page[KeyPai
     filters = listing.check_filters(query.ids, query.filters, _FILTERS)
     with cloud.catalog.read() as tx:
         page = tx.keys.list(
-            CatalogQuery(
-                owner=caller.account.uin,
-                ids=_key_ids(query.ids) if query.ids is not None else None,
-                names=filters.get("key-name", ()),
-                project_ids=filters.get("project-id", ()),
-                tag_keys=filters.get("tag-key", ()),
-                tag_values=filters.get("tag-value", ()),
-                tags=listing.tag_filters(filters),
-                offset=query.offset,
-                limit=query.limit,
-            )
+            caller.account.uin,
+            ids=_key_ids(query.ids) if query.ids is not None else None,
+            names=filters.get("key-name", ()),
+            project_ids=tuple(int(text) if text.isdecimal() else -1 for text in filters.get("project-id", ())),
+            tag_keys=filters.get("tag-key", ()),
+            tag_values=filters.get("tag-value", ()),
+            tags=listing.tag_filters(filters),
+            offset=query.offset,
+            limit=query.limit,
         )
         instances = tx.keys.instances_of(caller.account.uin)
     return Page(tuple(KeyPairView(pair, instances.get(pair.key_id, ())) for pair in page.items), page.total)

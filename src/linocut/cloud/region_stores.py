@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from linocut.blocks import BlockServer, RegionStore
+from linocut.formats import RunAs
 from linocut.model.ids import Region
 from linocut.settings import Settings
 
@@ -22,9 +23,10 @@ _log = structlog.get_logger(__name__)
 class RegionStores:
     """Opens region stores and keeps their block servers alive."""
 
-    def __init__(self, settings: Settings, *, socket_gid: int | None, now: Callable[[], float]) -> None:
+    def __init__(self, settings: Settings, *, run_as: RunAs | None, now: Callable[[], float]) -> None:
+        """Use these settings; `run_as` is who reads foreign files and runs guests, and may connect to block servers."""
         self._settings = settings
-        self._socket_gid = socket_gid
+        self.run_as = run_as
         self._now = now
         self._lock = threading.Lock()
         self._stores: dict[Region, RegionStore] = {}
@@ -87,7 +89,7 @@ class RegionStores:
             memory_mb=self._settings.block_cache_mb,
             cache_dir=self._settings.state / "cache" / region if cache_mb else None,
             cache_mb=cache_mb,
-            socket_gid=self._socket_gid,
+            socket_gid=self.run_as.gid if self.run_as else None,
         )
 
     def _supervise(self) -> None:
@@ -97,5 +99,5 @@ class RegionStores:
             for region in regions:
                 try:
                     self.server(region)
-                except Exception:
+                except Exception:  # the supervisor never gives up
                     _log.exception("block server does not start", region=region)

@@ -21,10 +21,6 @@ def verify_store(cloud: Cloud, region: Region, progress: Callable[[int, int], No
 
 def collect_store(cloud: Cloud, region: Region, grace_s: float | None = None) -> CollectReport:
     """Sweep the objects that no snapshot or disk of the region needs and that are older than the grace period."""
-    store = cloud.stores.store(region)
-    return store.collect(lambda: _live(cloud, region), grace_s=grace_s)
-
-
-def _live(cloud: Cloud, region: Region) -> frozenset[str]:
     with cloud.catalog.read() as tx:
-        return frozenset(tx.snapshots.live_roots(region))
+        live = tx.snapshots.live_roots(region)
+    return cloud.stores.store(region).collect(live, grace_s=grace_s)

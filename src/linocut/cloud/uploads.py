@@ -39,7 +39,7 @@ def create_upload(cloud: Cloud, caller: Caller, *, size_bytes: int, sha256: str)
     remove_stale(cloud)
     upload_id = secrets.token_hex(_ID_BYTES)
     with cloud.catalog.begin() as tx:
-        tx.uploads.add(UploadRow(upload_id, caller.account.uin, caller.region, size_bytes, sha256.lower(), cloud.now()))
+        tx.uploads.add(UploadRow(upload_id, caller.account.uin, caller.region, size_bytes, sha256.lower() or None, cloud.now()))
     return Upload(upload_id, f"upload://{upload_id}")
 
 
@@ -76,7 +76,7 @@ def receive_upload(cloud: Cloud, upload_id: str, offset: int, pieces: Iterable[b
     return arrived
 
 
-def upload_file(cloud: Cloud, upload_id: str) -> tuple[Path, str]:
+def upload_file(cloud: Cloud, upload_id: str) -> tuple[Path, str | None]:
     """Return a whole upload's file and announced SHA-256. Raises UploadNotFound, UploadIncomplete."""
     row = _row(cloud, upload_id)
     file = _file(cloud, upload_id)

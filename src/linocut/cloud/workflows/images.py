@@ -1,0 +1,365 @@
+"""How images come to be: by import from a URL, or from an instance.
+
+An import fetches each file, proves what it is, writes it into the region store, and only then names the trees in the catalog.
+An image of an instance copies what its disks hold at one moment, while the guest goes on. Undoing either is forgetting: objects
+that no row names are swept later.
+"""
+
+import hashlib
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from linocut.cloud.context import Cloud
+from linocut.cloud.uploads import remove_upload, upload_file
+from linocut.cloud.workflows.durable import Failed, step, workflow
+from linocut.cloud.workflows.instances import is_alive, settle_row
+from linocut.formats import Cancelled, DiskFile, DiskFormat, DiskLimits, FetchPolicy, convert_into, fetch, inspect_disk
+from linocut.machines import MarkGone, NbdExport
+from linocut.model import errors
+from linocut.model.ids import DiskId, ImageId, InstanceId, RootDigest, SnapshotId
+from linocut.model.records import Disk, Image, Snapshot
+from linocut.model.states import ImageState, SnapshotState
+
+_GIB: Final = 1024**3
+_TEXT: Final = 1024
+_FETCHED_PERCENT: Final = 50
+_PROGRESS_INTERVAL_S: Final = 0.5
+_CONCURRENT_INGESTS: Final = threading.BoundedSemaphore(2)
+"""Two imports at a time take all that a disk and two cores have; the rest wait their turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A disk's content in the region store."""
+
+    snapshot_id: SnapshotId
+    root: RootDigest
+    size_bytes: int
+    disk_id: DiskId | None = None
+    mark: str | None = None
+
+
+@workflow("import-image")
+def import_image(image_id: str) -> None:
+    """Bring an image from its URLs into the region store."""
+    urls = plan_import(image_id)
+    stored = urls if isinstance(urls, Failed) else _import_all(image_id, len(urls))
+    recorded = stored if isinstance(stored, Failed) else record_imported(image_id, stored)
+    if isinstance(recorded, Failed):
+        record_failed(image_id, recorded.reason)
+    tidy_import(image_id)
+
+
+def _import_all(image_id: str, count: int) -> list[Stored] | Failed:
+    stored: list[Stored] = []
+    for position in range(count):
+        file = fetch_disk(image_id, position, count)
+        disk = file if isinstance(file, Failed) else inspect_file(image_id, position)
+        one = disk if isinstance(disk, Failed) else ingest_disk(image_id, position, count, disk)
+        if isinstance(one, Failed):
+            return one
+        stored.append(one)
+    return stored
+
+
+@workflow("create-image")
+def create_image(image_id: str) -> None:
+    """Take an image of an instance."""
+    was_running = quiesce(image_id)
+    copied = was_running if isinstance(was_running, Failed) else copy_disks(image_id)
+    recorded = copied if isinstance(copied, Failed) else record_created(image_id, copied)
+    if isinstance(recorded, Failed):
+        record_failed(image_id, recorded.reason)
+    elif not isinstance(copied, Failed):
+        confirm_marks(image_id, copied)
+    resumed = resume(image_id) if was_running is True else None
+    reason = next((each.reason for each in (recorded, resumed) if isinstance(each, Failed)), "")
+    release_instance(image_id, reason)
+
+
+@step("import-image.plan")
+def plan_import(cloud: Cloud, image_id: str) -> list[str]:
+    """Return the URLs to import, the system disk's first."""
+    image, _ = _read(cloud, image_id)
+    return image.source_url.split("\n")
+
+
+@step("import-image.fetch")
+def fetch_disk(cloud: Cloud, image_id: str, position: int, count: int) -> None:
+    """Download a disk file, going on where an earlier attempt was cut off."""
+    image, _ = _read(cloud, image_id)
+    url = image.source_url.split("\n")[position]
+    file = _file(cloud, image_id, position)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    show = _shower(cloud, image, position, count, 0, _FETCHED_PERCENT)
+    if urlsplit(url).scheme == "upload":
+        _take_upload(cloud, urlsplit(url).netloc, file)
+        return
+    if file.exists():
+        return
+    fetch(
+        url,
+        file,
+        policy=FetchPolicy(allow=cloud.settings.fetch_networks),
+        limits=_limits(cloud),
+        progress=lambda done, total: show(done, total or cloud.settings.import_file_bytes),
+        cancelled=cloud.stopping,
+    )
+
+
+@step("import-image.inspect")
+def inspect_file(cloud: Cloud, image_id: str, position: int) -> tuple[str, int, int]:
+    """Decide what the file is and prove it safe; return its format, virtual size and file size."""
+    disk = inspect_disk(_file(cloud, image_id, position), limits=_limits(cloud))
+    return disk.format.value, disk.virtual_size_bytes, disk.file_size_bytes
+
+
+@step("import-image.ingest")
+def ingest_disk(cloud: Cloud, image_id: str, position: int, count: int, found: tuple[str, int, int]) -> Stored:
+    """Write the disk's content into the region store as a tree."""
+    image, snapshots = _read(cloud, image_id)
+    disk = DiskFile(_file(cloud, image_id, position), DiskFormat(found[0]), found[1], found[2])
+    show = _shower(cloud, image, position, count, _FETCHED_PERCENT, 99)
+    with _CONCURRENT_INGESTS:
+        root = _ingest_raw(cloud, image, disk, show) if disk.format is DiskFormat.RAW else _ingest(cloud, image, disk, show)
+    return Stored(snapshots[position].snapshot_id, root, disk.virtual_size_bytes)
+
+
+@step("import-image.record")
+def record_imported(cloud: Cloud, image_id: str, stored: list[Stored]) -> None:
+    """Name the trees in the catalog: the image is there."""
+    _record(cloud, image_id, stored)
+
+
+@step("import-image.tidy")
+def tidy_import(cloud: Cloud, image_id: str) -> None:
+    """Remove the downloaded files and uploads."""
+    image, _ = _read(cloud, image_id)
+    for url in image.source_url.split("\n"):
+        if urlsplit(url).scheme == "upload":
+            remove_upload(cloud, urlsplit(url).netloc)
+    shutil.rmtree(import_directory(cloud, image_id), ignore_errors=True)
+    with cloud.catalog.begin() as tx:
+        if image.source_url:
+            tx.images.update(image, source_url="")
+
+
+@step("create-image.quiesce")
+def quiesce(cloud: Cloud, image_id: str) -> bool:
+    """Power the instance off where that was asked for; return whether it has to be powered on again."""
+    image, _ = _read(cloud, image_id)
+    instance_id = _source(image)
+    if not image.force_poweroff or not is_alive(cloud, instance_id):
+        return False
+    if not cloud.machines.shut_down(instance_id, timeout_s=cloud.settings.shutdown_timeout_s):
+        cloud.machines.kill(instance_id)
+    return True
+
+
+@step("create-image.copy")
+def copy_disks(cloud: Cloud, image_id: str) -> list[Stored]:
+    """Copy what the disks hold at this moment onto the trees that they began from."""
+    image, snapshots = _read(cloud, image_id)
+    with cloud.catalog.read() as tx:
+        disks = {disk.disk_id: disk for disk in tx.disks.of([_source(image)])[_source(image)]}
+    stored = []
+    for position, snapshot in enumerate(snapshots):
+        if snapshot.disk_id is None or snapshot.disk_id not in disks:
+            raise errors.InstanceNotFound("The instance has lost a disk.")
+        show = _shower(cloud, image, position, len(snapshots), 0, 99)
+        stored.append(_copy(cloud, image, snapshot, disks[snapshot.disk_id], show))
+    return stored
+
+
+@step("create-image.record")
+def record_created(cloud: Cloud, image_id: str, stored: list[Stored]) -> None:
+    """Name the trees in the catalog, and remember since when the disks' writes are recorded."""
+    _record(cloud, image_id, stored)
+
+
+@step("create-image.confirm")
+def confirm_marks(cloud: Cloud, image_id: str, stored: list[Stored]) -> None:
+    """Let the machine drop the marks of earlier images."""
+    image, _ = _read(cloud, image_id)
+    for one in stored:
+        if one.mark is not None and one.disk_id is not None and is_alive(cloud, _source(image)):
+            cloud.machines.confirm_snapshot(_source(image), one.disk_id, one.mark)
+
+
+@step("create-image.resume")
+def resume(cloud: Cloud, image_id: str) -> None:
+    """Power the instance on again."""
+    image, _ = _read(cloud, image_id)
+    cloud.stores.server(image.region)
+    cloud.machines.start(_source(image))
+
+
+@step("create-image.release")
+def release_instance(cloud: Cloud, image_id: str, reason: str) -> None:
+    """Let the instance take other operations again."""
+    image, _ = _read(cloud, image_id)
+    settle_row(cloud, _source(image), reason)
+
+
+@step("image.record-failed")
+def record_failed(cloud: Cloud, image_id: str, reason: str) -> None:
+    """Say that the image did not come to be, and why."""
+    fail_image(cloud, ImageId(image_id), reason)
+
+
+def fail_image(cloud: Cloud, image_id: ImageId, reason: str) -> None:
+    """Move an image under way to its failed state; harmless where it is not under way."""
+    with cloud.catalog.read() as tx:
+        image = tx.images.find(image_id)
+    failed = {ImageState.IMPORTING: ImageState.IMPORTFAILED, ImageState.CREATING: ImageState.CREATEFAILED}
+    if image is None or image.state not in failed:
+        return
+    with cloud.catalog.begin() as tx:
+        tx.images.move(image, failed[image.state], failure=reason[:_TEXT])
+
+
+def import_directory(cloud: Cloud, image_id: str) -> Path:
+    """Return where an import keeps its downloads."""
+    return cloud.settings.state / "imports" / image_id
+
+
+def _read(cloud: Cloud, image_id: str) -> tuple[Image, tuple[Snapshot, ...]]:
+    with cloud.catalog.read() as tx:
+        image = tx.images.find(ImageId(image_id))
+        if image is None:
+            raise LookupError(f"there is no row of {image_id}")
+        return image, tx.images.snapshots_of(image.image_id)
+
+
+def _source(image: Image) -> InstanceId:
+    if image.source_instance is None:
+        raise LookupError(f"{image.image_id} is of no instance")
+    return image.source_instance
+
+
+def _file(cloud: Cloud, image_id: str, position: int) -> Path:
+    return import_directory(cloud, image_id) / f"disk-{position}"
+
+
+def _limits(cloud: Cloud) -> DiskLimits:
+    return DiskLimits(
+        virtual_size_bytes=cloud.settings.import_disk_bytes,
+        file_size_bytes=cloud.settings.import_file_bytes,
+        run_as=cloud.stores.run_as,
+    )
+
+
+def _take_upload(cloud: Cloud, upload_id: str, file: Path) -> None:
+    """Link an upload's file to where imports look for it, once its checksum is right."""
+    if file.exists():
+        return
+    arrived, expected = upload_file(cloud, upload_id)
+    if expected is not None:
+        with arrived.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        if digest != expected:
+            raise errors.InvalidValue("What was uploaded does not have the announced SHA-256.")
+    file.hardlink_to(arrived)
+
+
+def _ingest_raw(cloud: Cloud, image: Image, disk: DiskFile, show: Callable[[int, int], None]) -> RootDigest:
+    def progress(done: int, total: int) -> None:
+        if cloud.stopping():
+            raise Cancelled("The service is stopping.")
+        show(done, total)
+
+    store = cloud.stores.store(image.region)
+    return store.ingest_file(disk.path, disk.virtual_size_bytes, progress=progress)
+
+
+def _ingest(cloud: Cloud, image: Image, disk: DiskFile, show: Callable[[int, int], None]) -> RootDigest:
+    server = cloud.stores.server(image.region)
+    ingest = server.ingest(disk.virtual_size_bytes, None)
+    try:
+        convert_into(
+            disk,
+            server.socket_path,
+            ingest.export,
+            limits=_limits(cloud),
+            progress=lambda share: show(int(share * 1000), 1000),
+            cancelled=cloud.stopping,
+        )
+        return ingest.seal()
+    except BaseException:
+        ingest.abort()
+        raise
+
+
+def _copy(cloud: Cloud, image: Image, snapshot: Snapshot, disk: Disk, show: Callable[[int, int], None]) -> Stored:
+    if disk.synced_root is not None and disk.synced_mark is not None:
+        try:
+            return _copy_since(cloud, image, snapshot, disk, disk.synced_root, disk.synced_mark, show)
+        except MarkGone:
+            pass  # the machine was restarted: what it wrote is told by its overlay alone
+    return _copy_since(cloud, image, snapshot, disk, disk.base_root, None, show)
+
+
+def _copy_since(
+    cloud: Cloud,
+    image: Image,
+    snapshot: Snapshot,
+    disk: Disk,
+    parent: RootDigest | None,
+    since: str | None,
+    show: Callable[[int, int], None],
+) -> Stored:
+    server = cloud.stores.server(image.region)
+    ingest = server.ingest(snapshot.size_bytes, parent)
+    mark = f"mark-{secrets.token_hex(8)}"
+    try:
+        taken = cloud.machines.snapshot_disk(
+            disk.instance_id,
+            disk.disk_id,
+            target=NbdExport(server.socket_path, ingest.export),
+            mark=mark,
+            since=since,
+            progress=show,
+            cancelled=cloud.stopping,
+        )
+        root = ingest.seal()
+    except BaseException:
+        ingest.abort()
+        cloud.machines.forget_snapshot(disk.instance_id, disk.disk_id, mark)
+        raise
+    return Stored(snapshot.snapshot_id, root, snapshot.size_bytes, disk.disk_id, taken.mark)
+
+
+def _record(cloud: Cloud, image_id: str, stored: list[Stored]) -> None:
+    image, snapshots = _read(cloud, image_id)
+    if image.state is ImageState.NORMAL:
+        return
+    unfinished = {snapshot.snapshot_id for snapshot in snapshots if snapshot.state is SnapshotState.CREATING}
+    with cloud.catalog.begin() as tx:
+        for one in stored:
+            if one.snapshot_id in unfinished:
+                tx.snapshots.finish(one.snapshot_id, one.root, one.size_bytes)
+            if one.disk_id is not None:
+                tx.disks.synced(one.disk_id, one.root, one.mark)
+        tx.images.move(image, ImageState.NORMAL, percent=100, size_gb=-(-stored[0].size_bytes // _GIB))
+
+
+def _shower(cloud: Cloud, image: Image, position: int, count: int, first: int, last: int) -> Callable[[int, int], None]:
+    """Return a function that shows progress on one disk of several, between two percentages, and not too often."""
+    shown_at = [0.0]
+
+    def show(done: int, total: int) -> None:
+        if time.monotonic() - shown_at[0] < _PROGRESS_INTERVAL_S or total <= 0:
+            return
+        shown_at[0] = time.monotonic()
+        part = first + (last - first) * min(done / total, 1.0)
+        with cloud.catalog.begin() as tx:
+            tx.images.set_percent(image.image_id, int((100 * position + part) / count))
+
+    return show

@@ -1,0 +1,266 @@
+"""The lives of instances: run, start, stop, reboot, terminate.
+
+Each workflow carries out one decision that an API call recorded: the row is in a state of transition, and its latest operation is
+OPERATING. The workflow's last step moves the row on, with SUCCESS or FAILED. Undoing a launch is destroying the machine.
+"""
+
+import time
+from typing import Final
+
+from linocut.cloud.context import Cloud
+from linocut.cloud.workflows.durable import Failed, step, workflow
+from linocut.machines import GuestConfig, MachineDisk, MachineGone, MachineSpec, MachineState, NbdExport
+from linocut.model.ids import InstanceId
+from linocut.model.records import Disk, Instance
+from linocut.model.states import DiskState, InstanceState, OperationState
+
+_FORWARDED_PORTS: Final = (22, 80, 443, 3389)
+_GIB: Final = 1024**3
+_TEXT: Final = 1024
+
+
+@workflow("run-instance")
+def run_instance(instance_id: str) -> None:
+    """Launch a pending instance."""
+    launched = launch(instance_id)
+    if isinstance(launched, Failed):
+        undo_launch(instance_id)
+        record_launch_failed(instance_id, launched.reason)
+    else:
+        record_launched(instance_id, launched)
+
+
+@workflow("start-instance")
+def start_instance(instance_id: str) -> None:
+    """Power a stopped instance on."""
+    _settle(instance_id, power_on(instance_id))
+
+
+@workflow("stop-instance-soft")
+def stop_instance_soft(instance_id: str) -> None:
+    """Ask an instance to power off; it stays on if it does not."""
+    _settle(instance_id, power_off(instance_id, ask=True, insist=False))
+
+
+@workflow("stop-instance-soft_first")
+def stop_instance_soft_first(instance_id: str) -> None:
+    """Ask an instance to power off, then pull the plug."""
+    _settle(instance_id, power_off(instance_id, ask=True, insist=True))
+
+
+@workflow("stop-instance-hard")
+def stop_instance_hard(instance_id: str) -> None:
+    """Pull an instance's plug."""
+    _settle(instance_id, power_off(instance_id, ask=False, insist=True))
+
+
+@workflow("reboot-instance-soft")
+def reboot_instance_soft(instance_id: str) -> None:
+    """Ask an instance to power off, and power it on again."""
+    _reboot(instance_id, ask=True, insist=False)
+
+
+@workflow("reboot-instance-soft_first")
+def reboot_instance_soft_first(instance_id: str) -> None:
+    """Ask an instance to power off, then pull the plug, and power it on again."""
+    _reboot(instance_id, ask=True, insist=True)
+
+
+@workflow("reboot-instance-hard")
+def reboot_instance_hard(instance_id: str) -> None:
+    """Pull an instance's plug, and power it on again."""
+    _reboot(instance_id, ask=False, insist=True)
+
+
+@workflow("terminate-instance")
+def terminate_instance(instance_id: str) -> None:
+    """End an instance and drop its disks."""
+    gone = destroy(instance_id)
+    if not isinstance(gone, Failed):
+        forget(instance_id)
+
+
+def _reboot(instance_id: str, *, ask: bool, insist: bool) -> None:
+    off = power_off(instance_id, ask=ask, insist=insist)
+    _settle(instance_id, off if isinstance(off, Failed) else power_on(instance_id))
+
+
+def _settle(instance_id: str, outcome: Failed | None) -> None:
+    settle(instance_id, outcome.reason if isinstance(outcome, Failed) else "")
+
+
+@step("run-instance.launch")
+def launch(cloud: Cloud, instance_id: str) -> dict[str, float]:
+    """Make the machine and start it; return what each part took in milliseconds."""
+    instance, disks = _read(cloud, instance_id)
+    begun = time.monotonic()
+    spec = _spec(cloud, instance, disks)
+    cloud.machines.prepare(spec)
+    prepared = time.monotonic()
+    queued_s = (cloud.now() - instance.created_at).total_seconds() - (prepared - begun)
+    started = cloud.machines.start(instance.instance_id)
+    return {
+        "queue": 1000 * max(queued_s, 0.0),
+        "prepare": 1000 * (prepared - begun),
+        "spawn": 1000 * started.spawn_s,
+        "ready": 1000 * started.ready_s,
+    }
+
+
+@step("run-instance.undo-launch")
+def undo_launch(cloud: Cloud, instance_id: str) -> None:
+    """Remove the machine of a launch that failed."""
+    cloud.machines.destroy(InstanceId(instance_id))
+
+
+@step("run-instance.record-launched")
+def record_launched(cloud: Cloud, instance_id: str, launch_ms: dict[str, float]) -> None:
+    """Say that the instance runs."""
+    instance, disks = _read(cloud, instance_id)
+    if instance.state is not InstanceState.PENDING:
+        return
+    with cloud.catalog.begin() as tx:
+        tx.instances.move(
+            instance,
+            InstanceState.RUNNING,
+            latest_operation_state=OperationState.SUCCESS,
+            started_at=cloud.now(),
+            launch_ms=launch_ms,
+        )
+        for disk in disks:
+            if disk.state is DiskState.ATTACHING:
+                tx.disks.move(disk, DiskState.ATTACHED)
+
+
+@step("run-instance.record-failed")
+def record_launch_failed(cloud: Cloud, instance_id: str, reason: str) -> None:
+    """Say that the instance did not start, and why."""
+    instance, _ = _read(cloud, instance_id)
+    if instance.state is InstanceState.PENDING:
+        with cloud.catalog.begin() as tx:
+            tx.instances.move(
+                instance,
+                InstanceState.LAUNCH_FAILED,
+                latest_operation_state=OperationState.FAILED,
+                latest_operation_error=reason[:_TEXT],
+            )
+
+
+@step("instance.power-on")
+def power_on(cloud: Cloud, instance_id: str) -> None:
+    """Start the machine again."""
+    instance, _ = _read(cloud, instance_id)
+    cloud.stores.server(instance.region)
+    cloud.machines.start(instance.instance_id)
+
+
+@step("instance.power-off")
+def power_off(cloud: Cloud, instance_id: str, *, ask: bool, insist: bool) -> Failed | None:
+    """Power the machine off: ask it, or pull the plug, or the one after the other."""
+    known = InstanceId(instance_id)
+    if ask and cloud.machines.shut_down(known, timeout_s=cloud.settings.shutdown_timeout_s):
+        return None
+    if not insist:
+        return Failed("The guest did not power off in time.")
+    cloud.machines.kill(known)
+    return None
+
+
+@step("instance.settle")
+def settle(cloud: Cloud, instance_id: str, reason: str) -> None:
+    """Move the row to what the machine is, and say how the operation ended."""
+    settle_row(cloud, InstanceId(instance_id), reason)
+
+
+@step("terminate-instance.destroy")
+def destroy(cloud: Cloud, instance_id: str) -> None:
+    """Remove the machine with all its files."""
+    cloud.machines.destroy(InstanceId(instance_id))
+
+
+@step("terminate-instance.forget")
+def forget(cloud: Cloud, instance_id: str) -> None:
+    """Remove the rows of the instance and its disks."""
+    with cloud.catalog.begin() as tx:
+        tx.instances.remove(InstanceId(instance_id))
+
+
+def settle_row(cloud: Cloud, instance_id: InstanceId, reason: str = "") -> None:
+    """Make an instance's row say what its machine is, and end its operation: FAILED where there is a reason, or SUCCESS.
+
+    Harmless where the row is gone, still pending, or ending.
+    """
+    with cloud.catalog.read() as tx:
+        instance = tx.instances.find(instance_id)
+    settled = {InstanceState.PENDING, InstanceState.LAUNCH_FAILED, InstanceState.TERMINATING}
+    if instance is None or instance.state in settled:
+        return
+    alive = is_alive(cloud, instance_id)
+    to = InstanceState.RUNNING if alive else InstanceState.STOPPED
+    ended = OperationState.FAILED if reason else OperationState.SUCCESS
+    with cloud.catalog.begin() as tx:
+        if instance.latest_operation_state is OperationState.OPERATING:
+            instance = tx.instances.update(instance, latest_operation_state=ended, latest_operation_error=reason[:_TEXT])
+        if instance.state is not to:
+            tx.instances.move(instance, to)
+        if not alive:
+            for disk in tx.disks.of([instance_id])[instance_id]:
+                tx.disks.synced(disk.disk_id, disk.synced_root, None)
+
+
+def is_alive(cloud: Cloud, instance_id: InstanceId) -> bool:
+    """Tell whether an instance's machine runs."""
+    try:
+        return cloud.machines.state(instance_id) is MachineState.RUNNING
+    except MachineGone:
+        return False
+
+
+def _read(cloud: Cloud, instance_id: str) -> tuple[Instance, tuple[Disk, ...]]:
+    known = InstanceId(instance_id)
+    with cloud.catalog.read() as tx:
+        instance = tx.instances.find(known)
+        if instance is None:
+            raise LookupError(f"there is no row of {instance_id}")
+        return instance, tx.disks.of([known])[known]
+
+
+def _spec(cloud: Cloud, instance: Instance, disks: tuple[Disk, ...]) -> MachineSpec:
+    socket = cloud.stores.server(instance.region).socket_path
+    with cloud.catalog.read() as tx:
+        account = tx.accounts.get(instance.owner)
+        keys = tx.keys.owned(instance.owner, instance.key_ids)
+    if account is None:
+        raise LookupError(f"there is no row of account {instance.owner}")
+    return MachineSpec(
+        instance_id=instance.instance_id,
+        uuid=instance.uuid,
+        vcpus=instance.vcpus,
+        memory_mb=instance.memory_mb,
+        disks=tuple(
+            MachineDisk(
+                disk.disk_id,
+                disk.size_gb * _GIB,
+                None if disk.base_root is None else NbdExport(socket, f"tree/{disk.base_root}"),
+            )
+            for disk in disks
+        ),
+        guest=GuestConfig(
+            hostname=instance.host_name,
+            instance_id=instance.instance_id,
+            uuid=instance.uuid,
+            region=instance.region,
+            zone=instance.zone,
+            app_id=account.app_id,
+            image_id=instance.image_id,
+            instance_type=instance.instance_type,
+            instance_name=instance.name,
+            public_keys=tuple(pair.public_key for pair in keys),
+            password_hash=instance.password_hash or None,
+            user_data=instance.user_data or None,
+            local_ipv4=instance.address,
+        ),
+        address=instance.address,
+        forwarded_ports=_FORWARDED_PORTS,
+        mac=instance.mac,
+    )

@@ -1,0 +1,159 @@
+"""Making rows and host agree: at the start of the service, when a machine ends, and once a minute.
+
+Work that was decided but never started is started. Work that ended without moving its row on has failed. A machine that no row
+knows is removed; a row whose machine has ended says so.
+"""
+
+import shutil
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from linocut.cloud.context import Cloud
+from linocut.cloud.uploads import remove_stale
+from linocut.cloud.workflows.durable import Engine, Progress
+from linocut.cloud.workflows.images import fail_image, import_directory
+from linocut.cloud.workflows.instances import is_alive, settle_row
+from linocut.machines import MachineState
+from linocut.model.ids import ImageId, InstanceId
+from linocut.model.records import Instance
+from linocut.model.states import ImageState, InstanceState, OperationState
+
+_FAILED_LAUNCH_LIFE: Final = timedelta(hours=1)
+_LOST: Final = "The service was interrupted."
+_log = structlog.get_logger(__name__)
+
+
+def reconcile(cloud: Cloud, engine: Engine) -> None:
+    """Make rows and host agree. May run at any time, and again."""
+    _reconcile_images(cloud, engine)
+    _reconcile_instances(cloud, engine)
+    _remove_strange_machines(cloud)
+    _remove_strange_files(cloud)
+    remove_stale(cloud)
+
+
+def machine_ended(cloud: Cloud, instance_id: InstanceId) -> None:
+    """Say that an instance has stopped, unless an operation on it is under way, which will say so itself."""
+    with cloud.catalog.read() as tx:
+        instance = tx.instances.find(instance_id)
+    if instance is not None and _is_idle(instance) and not is_alive(cloud, instance_id):
+        _log.info("instance powered off", instance=instance_id)
+        settle_row(cloud, instance_id)
+
+
+def _reconcile_images(cloud: Cloud, engine: Engine) -> None:
+    names = {ImageState.IMPORTING: "import-image", ImageState.CREATING: "create-image"}
+    with cloud.catalog.read() as tx:
+        images = tx.images.in_states(names)
+    for image in images:
+        match engine.progress(names[image.state], image.image_id):
+            case Progress.UNKNOWN:
+                engine.start(names[image.state], image.image_id)
+            case Progress.ENDED:
+                fail_image(cloud, image.image_id, _LOST)
+            case Progress.UNDER_WAY:
+                pass
+
+
+def _reconcile_instances(cloud: Cloud, engine: Engine) -> None:
+    with cloud.catalog.read() as tx:
+        instances = tx.instances.in_states(InstanceState)
+    for instance in instances:
+        match instance.state:
+            case InstanceState.LAUNCH_FAILED:
+                _remove_failed_launch(cloud, instance)
+            case InstanceState.RUNNING | InstanceState.STOPPED:
+                _reconcile_settled(cloud, engine, instance)
+            case _:
+                _reconcile_moving(cloud, engine, instance)
+
+
+def _reconcile_settled(cloud: Cloud, engine: Engine, instance: Instance) -> None:
+    """Mend an instance that is RUNNING or STOPPED, if its machine is not or its operation was lost."""
+    if not _is_idle(instance):
+        if not _is_being_imaged(cloud, instance, engine):
+            settle_row(cloud, instance.instance_id, _LOST)
+        return
+    if is_alive(cloud, instance.instance_id) != (instance.state is InstanceState.RUNNING):
+        if instance.state is InstanceState.STOPPED:
+            cloud.machines.kill(instance.instance_id)
+        settle_row(cloud, instance.instance_id)
+
+
+def _is_being_imaged(cloud: Cloud, instance: Instance, engine: Engine) -> bool:
+    with cloud.catalog.read() as tx:
+        creating = tx.images.in_states([ImageState.CREATING])
+        made = [image for image in tx.images.in_states(ImageState) if image.source_instance == instance.instance_id]
+    under_way = any(engine.progress("create-image", image.image_id) is Progress.UNDER_WAY for image in made)
+    return under_way or any(image.source_instance == instance.instance_id for image in creating)
+
+
+def _reconcile_moving(cloud: Cloud, engine: Engine, instance: Instance) -> None:
+    """Start what an instance in transition waits for, or end it if that has ended."""
+    candidates = _candidates(instance)
+    progress = [engine.progress(name, instance.instance_id, key=key) for name, key in candidates]
+    if Progress.UNDER_WAY in progress:
+        return
+    if Progress.ENDED not in progress or instance.state is InstanceState.TERMINATING:
+        name, key = candidates[0]
+        again = f"{key}again-{cloud.now():%s}" if Progress.ENDED in progress else key
+        engine.start(name, instance.instance_id, key=again)
+    elif instance.state is InstanceState.PENDING:
+        cloud.machines.destroy(instance.instance_id)
+        with cloud.catalog.begin() as tx:
+            tx.instances.move(
+                instance,
+                InstanceState.LAUNCH_FAILED,
+                latest_operation_state=OperationState.FAILED,
+                latest_operation_error=_LOST,
+            )
+    else:
+        settle_row(cloud, instance.instance_id, _LOST)
+
+
+def _candidates(instance: Instance) -> tuple[tuple[str, str], ...]:
+    """Return the workflows that may be moving an instance on, with their keys; the first is what to start if none is."""
+    request = instance.latest_request_id
+    match instance.state:
+        case InstanceState.PENDING:
+            return (("run-instance", ""),)
+        case InstanceState.STARTING:
+            return (("start-instance", request),)
+        case InstanceState.STOPPING:
+            return tuple((f"stop-instance-{how}", request) for how in ("soft_first", "soft", "hard"))
+        case InstanceState.REBOOTING:
+            return tuple((f"reboot-instance-{how}", request) for how in ("soft_first", "soft", "hard"))
+        case _:
+            return (("terminate-instance", ""),)
+
+
+def _remove_failed_launch(cloud: Cloud, instance: Instance) -> None:
+    if instance.created_at < cloud.now() - _FAILED_LAUNCH_LIFE:
+        with cloud.catalog.begin() as tx:
+            tx.instances.remove(instance.instance_id)
+
+
+def _remove_strange_machines(cloud: Cloud) -> None:
+    for instance_id, state in cloud.machines.list().items():
+        with cloud.catalog.read() as tx:
+            instance = tx.instances.find(instance_id)
+        if instance is None or instance.state is InstanceState.LAUNCH_FAILED:
+            _log.warning("machine of no instance is removed", instance=instance_id, running=state is MachineState.RUNNING)
+            cloud.machines.destroy(instance_id)
+
+
+def _remove_strange_files(cloud: Cloud) -> None:
+    directory = import_directory(cloud, "")
+    if not directory.is_dir():
+        return
+    with cloud.catalog.read() as tx:
+        importing = {image.image_id for image in tx.images.in_states([ImageState.IMPORTING])}
+    for entry in directory.iterdir():
+        if ImageId(entry.name) not in importing:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _is_idle(instance: Instance) -> bool:
+    return instance.latest_operation_state is not OperationState.OPERATING
