@@ -3,14 +3,14 @@
 Runs of zeros shorter than a chunk travel as data: an export that stores whole chunks would otherwise have to merge the pieces.
 """
 
+import os
 import re
 import selectors
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from linocut.formats import qemu_img
 from linocut.formats.disk import DiskFile, DiskLimits
@@ -40,39 +40,41 @@ def convert_into(
     export then holds some of the disk, and no process is left.
     """
     arguments = ["convert", "-n", "-W", "-p", "-m", str(_COROUTINES), "-S", _ZERO_RUN]
-    with qemu_img.readable(disk.path, limits) as descriptor, tempfile.TemporaryFile() as messages:
+    with qemu_img.readable(disk.path, limits) as descriptor:
         arguments += [qemu_img.source_node(disk.format, descriptor), qemu_img.nbd_node(nbd_socket, export)]
-        with qemu_img.start(arguments, descriptor, limits, output=messages.fileno()) as process:
+        with qemu_img.start(arguments, descriptor, limits) as process:
             try:
-                _follow(process, limits.timeout_s, progress, cancelled)
+                messages = _follow(process, limits.timeout_s, progress, cancelled)
             except BaseException:
                 process.kill()
                 raise
-        messages.seek(0)
-        _require_success(process.returncode, qemu_img.detail_of(messages.read()))
+    _require_success(process.returncode, qemu_img.detail_of(messages))
     progress(1.0)
 
 
 def _follow(
     process: subprocess.Popen[bytes], timeout_s: float, progress: Callable[[float], None], cancelled: Callable[[], bool]
-) -> None:
-    """Report progress until qemu-img closes its output."""
+) -> bytes:
+    """Report progress until qemu-img closes its outputs, and return the end of its messages."""
     deadline = time.monotonic() + timeout_s
-    output: IO[bytes] = process.stdout  # type: ignore[assignment]  # started with a pipe
+    messages = b""
     with selectors.DefaultSelector() as selector:
-        selector.register(output, selectors.EVENT_READ)
-        while True:
+        for output in (process.stdout, process.stderr):
+            selector.register(output, selectors.EVENT_READ)  # type: ignore[arg-type]  # both are pipes
+        while selector.get_map():
             if cancelled():
                 raise Cancelled("The import was cancelled.")
             if time.monotonic() > deadline:
                 raise ConversionFailed("The disk took too long to convert.", f"{timeout_s} s")
-            if not selector.select(_POLL_S):
-                continue
-            block = output.read1(_READ_BYTES)  # type: ignore[attr-defined]  # a pipe of Popen is buffered
-            if not block:
-                return
-            if percents := _PERCENT.findall(block):
-                progress(min(float(percents[-1]) / 100, 1.0))
+            for key, _ in selector.select(_POLL_S):
+                block = os.read(key.fd, _READ_BYTES)
+                if not block:
+                    selector.unregister(key.fileobj)
+                elif key.fileobj is process.stderr:
+                    messages = (messages + block)[-_READ_BYTES:]
+                elif percents := _PERCENT.findall(block):
+                    progress(min(float(percents[-1]) / 100, 1.0))
+    return messages
 
 
 def _require_success(code: int, detail: str) -> None:

@@ -57,13 +57,13 @@ def readable(path: Path, limits: DiskLimits) -> Iterator[int]:
         os.close(descriptor)
 
 
-def start(arguments: Sequence[str], descriptor: int, limits: DiskLimits, *, output: int) -> subprocess.Popen[bytes]:
-    """Start qemu-img under its limits, holding the descriptor; stdout is a pipe, stderr goes to `output`."""
+def start(arguments: Sequence[str], descriptor: int, limits: DiskLimits) -> subprocess.Popen[bytes]:
+    """Start qemu-img under its limits, holding the descriptor; its outputs are pipes, for it may write no file."""
     return subprocess.Popen(
         [*_launcher(limits), "qemu-img", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=output,
+        stderr=subprocess.PIPE,
         pass_fds=(descriptor,),
         env=_ENVIRONMENT,
     )
@@ -71,7 +71,7 @@ def start(arguments: Sequence[str], descriptor: int, limits: DiskLimits, *, outp
 
 def ask(arguments: Sequence[str], descriptor: int, limits: DiskLimits) -> tuple[int, bytes, str]:
     """Run a short command of qemu-img and return its exit code, output and the end of its messages."""
-    with start(arguments, descriptor, limits, output=subprocess.PIPE) as process:
+    with start(arguments, descriptor, limits) as process:
         try:
             output, messages = process.communicate(timeout=limits.inspect_timeout_s)
         except subprocess.TimeoutExpired as error:
