@@ -1,5 +1,6 @@
 """Chunks, trees, region stores, ingest, garbage collection, and the NBD block server. Knows no image, account or catalog."""
 
+from linocut.blocks.client import BlockServer, IngestHandle
 from linocut.blocks.errors import (
     BlockError,
     FormatUnknown,
@@ -23,11 +24,13 @@ __all__ = [
     "CHUNK_BYTES",
     "MAX_DISK_BYTES",
     "BlockError",
+    "BlockServer",
     "CollectReport",
     "Extent",
     "FormatUnknown",
     "Ingest",
     "IngestGone",
+    "IngestHandle",
     "ObjectCorrupt",
     "ObjectMissing",
     "ObjectUnreadable",

@@ -60,8 +60,8 @@ class _Gathering:
 class Ingest:
     """A disk being written, to become a tree. Safe to share between threads.
 
-    Every verb raises IngestGone once sealed or aborted, RequestInvalid for a range beyond the disk's end, and, once
-    storing has failed in the background, that failure (StoreFull, StoreUnavailable, or ObjectUnreadable for a parent that cannot be read).
+    Every verb raises IngestGone once sealed or aborted, RequestInvalid for a range beyond the disk's end, and, after storing
+    failed in the background, that failure (StoreFull, StoreUnavailable, or ObjectUnreadable for a parent that is damaged).
     """
 
     def __init__(
@@ -286,7 +286,7 @@ class Ingest:
                 flight.landed = self._store(flight)
         except BlockError as error:
             flight.error = error
-        except Exception as error:  # noqa: BLE001 - a worker has nobody else to tell
+        except Exception as error:
             flight.error = BlockError(f"cannot store chunk {flight.index}: {error!r}")
         with self._changed:
             self._land(flight)

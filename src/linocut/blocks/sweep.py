@@ -1,8 +1,8 @@
 """Garbage collection: mark from the live trees, then sweep what is unmarked and old.
 
-Deleting runs against the order of writing: trees before chunks. An object's age is looked up once more right before
-it is deleted, because a writer that wants it refreshes it; a writer that refreshed something so old looks for it once more before it names it
-in a root (`ShelfWriter.require_unswept`). So a chunk can be lost to a race only if the sweep stalls between its look and its
+Deleting runs against the order of writing: trees before chunks. An object's age is looked up again right before it is deleted,
+because a writer that wants it refreshes it. A writer that refreshed something so old looks for it once more before it names
+it in a root (`ShelfWriter.require_unswept`). So a chunk can be lost to a race only if the sweep stalls between its look and its
 deletion for as long as the rest of that ingest takes.
 """
 
