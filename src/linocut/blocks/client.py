@@ -144,6 +144,10 @@ class BlockServer:
         self.ask({"do": "open_ingest", "token": token, "size_bytes": size_bytes, "parent": parent})
         return IngestHandle(self, token)
 
+    def abort_ingests(self) -> None:
+        """Have the server forget every ingest: those whose owner has died go nowhere."""
+        self.ask({"do": "abort_all"})
+
     def stat(self) -> dict[str, Any]:
         """Return counters: hits, misses, corrupt_reads, connections, ingests, trees with the time of their first read, …."""
         return self.ask({"do": "stat"})

@@ -32,6 +32,7 @@ class Control:
             "open_ingest": self._open_ingest,
             "seal": self._seal,
             "abort": self._abort,
+            "abort_all": self._abort_all,
             "progress": self._progress,
             "clear_cache": self._clear_cache,
             "stat": self._stat,
@@ -68,6 +69,10 @@ class Control:
 
     def _abort(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self._exports.abort(str(request["token"]))
+        return {}
+
+    def _abort_all(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        self._exports.abort_all()
         return {}
 
     def _progress(self, request: Mapping[str, Any]) -> dict[str, Any]:

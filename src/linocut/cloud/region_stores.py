@@ -17,6 +17,7 @@ from linocut.model.ids import Region
 from linocut.settings import Settings
 
 _WATCH_INTERVAL_S: Final = 0.5
+_MIB: Final = 1024**2
 _log = structlog.get_logger(__name__)
 
 
@@ -80,15 +81,13 @@ class RegionStores:
 
     def _start(self, region: Region) -> BlockServer:
         _log.info("block server starts", region=region)
-        cache_mb = self._settings.block_disk_cache_mb
         return BlockServer.start(
             self._directory(region),
             self._url(region),
             level=self._settings.compression_level,
             grace_s=self._settings.store_grace_s,
-            memory_mb=self._settings.block_cache_mb,
-            cache_dir=self._settings.state / "cache" / region if cache_mb else None,
-            cache_mb=cache_mb,
+            memory_bytes=self._settings.block_cache_mb * _MIB,
+            cache_bytes=self._settings.block_disk_cache_mb * _MIB,
             socket_gid=self.run_as.gid if self.run_as else None,
         )
 
