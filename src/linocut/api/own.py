@@ -39,9 +39,10 @@ class DescribeInstanceConsole(Shape):
 
 
 class InstanceConsole(Answer):
-    """Serial output in base64; the next call goes on at NextOffset."""
+    """Serial output in base64, from Offset on (later than asked for where older output was dropped), up to NextOffset."""
 
     output: str
+    offset: int
     next_offset: int
     size: int
 
@@ -127,7 +128,12 @@ def publish_image(cloud: Cloud, caller: Caller, request: PublishImage) -> Answer
 def describe_instance_console(cloud: Cloud, caller: Caller, request: DescribeInstanceConsole) -> InstanceConsole:
     """Return what an instance wrote to its serial console."""
     chunk = instances.console(cloud, caller, request.instance_id, offset=request.offset, limit=request.limit)
-    return InstanceConsole(output=base64.b64encode(chunk.data).decode(), next_offset=chunk.next_offset, size=chunk.size)
+    return InstanceConsole(
+        output=base64.b64encode(chunk.data).decode(),
+        offset=chunk.offset,
+        next_offset=chunk.next_offset,
+        size=chunk.size_bytes,
+    )
 
 
 def describe_image_usage(cloud: Cloud, caller: Caller, request: ImagesAsked) -> ImageUsages:

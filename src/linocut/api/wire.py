@@ -54,7 +54,7 @@ class Wire:
             accepted = self._accept(arrival)
             action = accepted.action.name
             body, code = self._perform(accepted, arrival)
-        except Exception as error:  # noqa: BLE001 - a client must get an envelope, whatever broke
+        except Exception as error:
             failure = _failure(error, arrival.request_id)
             body, code = encode_failure(failure, arrival.request_id), failure.code
         self._telemetry.count(action, code, time.perf_counter() - started)
@@ -88,7 +88,7 @@ class Wire:
         try:
             request = read_parameters(action.request, action.unsupported, accepted.call.parameters)
             body, code = encode(action.handle(self._cloud, caller, request), arrival.request_id), ""
-        except Exception as error:  # noqa: BLE001 - the audit log hears of every end
+        except Exception as error:
             failure = _refused(error, action, arrival.request_id)
             body, code = encode_failure(failure, arrival.request_id), failure.code
         if action.is_mutating:
@@ -104,7 +104,7 @@ class Wire:
                 action=accepted.action.name,
                 outcome=outcome,
             )
-        except Exception:  # noqa: BLE001 - what was done stands, whether or not it was noted
+        except Exception:
             _log.exception(
                 "audit entry lost", action=accepted.action.name, request_id=accepted.caller.request_id, outcome=outcome
             )

@@ -4,7 +4,7 @@ Source: CVM DescribeImages, ImportImage, DescribeImportImageOs, CreateImage, Mod
 DescribeImageQuota.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from msgspec import UNSET, UnsetType
 
@@ -302,7 +302,7 @@ _NEW_IMAGE: Final = (
     errors.LostRace,
 )
 
-ACTIONS: Final = (
+ACTIONS: Final[tuple[Action[Any], ...]] = (
     Action(
         name="DescribeImages",
         request=DescribeImages,

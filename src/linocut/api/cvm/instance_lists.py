@@ -1,6 +1,6 @@
 """Lists of instances. Source: CVM DescribeInstances, DescribeInstancesStatus."""
 
-from typing import Final
+from typing import Any, Final
 
 from msgspec import field
 
@@ -224,7 +224,7 @@ def _data_disk(disk: records.Disk) -> DataDisk:
     )
 
 
-ACTIONS: Final = (
+ACTIONS: Final[tuple[Action[Any], ...]] = (
     Action(
         name="DescribeInstances",
         request=DescribeInstances,

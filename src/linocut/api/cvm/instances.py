@@ -5,7 +5,7 @@ Source: CVM RunInstances, StartInstances, StopInstances, RebootInstances, Termin
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from msgspec import field
 
@@ -235,7 +235,7 @@ _BATCH: Final = (
 _BUSY: Final[Mapping[type[errors.Refusal], str]] = {errors.TaskRunning: "OperationDenied.InstanceOperationInProgress"}
 _IN_TRANSIT: Final = (State.PENDING, State.REBOOTING, State.STARTING, State.STOPPING, State.TERMINATING)
 
-ACTIONS: Final = (
+ACTIONS: Final[tuple[Action[Any], ...]] = (
     Action(
         name="RunInstances",
         request=RunInstances,

@@ -1,6 +1,6 @@
 """Key pairs. Source: CVM CreateKeyPair, ImportKeyPair, DescribeKeyPairs, DeleteKeyPairs."""
 
-from typing import Final
+from typing import Any, Final
 
 from linocut.api.codes import codes
 from linocut.api.cvm.shapes import (
@@ -162,7 +162,7 @@ _NEW_KEY: Final = (
     errors.LostRace,
 )
 
-ACTIONS: Final = (
+ACTIONS: Final[tuple[Action[Any], ...]] = (
     Action(
         name="CreateKeyPair",
         request=CreateKeyPair,

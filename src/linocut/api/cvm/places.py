@@ -4,7 +4,7 @@ Source: CVM DescribeRegions, DescribeZones, DescribeInstanceTypeConfigs, Describ
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from msgspec import field
 
@@ -200,7 +200,7 @@ def _sort(items: list[InstanceTypeQuotaItem], sort_key: str) -> None:
 
 _FILTER_CODES: Final = codes(errors.FilterUnknown, errors.TooManyFilterValues, errors.InvalidValue)
 
-ACTIONS: Final = (
+ACTIONS: Final[tuple[Action[Any], ...]] = (
     Action(name="DescribeRegions", request=Nothing, handle=describe_regions, needs_region=False),
     Action(name="DescribeZones", request=Nothing, handle=describe_zones),
     Action(

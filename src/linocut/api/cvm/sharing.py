@@ -1,6 +1,6 @@
 """Sharing of images between accounts. Source: CVM ModifyImageSharePermission, DescribeImageSharePermission."""
 
-from typing import Final
+from typing import Any, Final
 
 from linocut.api.codes import codes
 from linocut.api.cvm.shapes import Ids, wire_time
@@ -62,7 +62,7 @@ def describe_image_share_permission(cloud: Cloud, caller: Caller, request: Descr
 
 _OWN_IMAGE: Final = (errors.ImageIdMalformed, errors.ImageNotFound, errors.NotImageOwner)
 
-ACTIONS: Final = (
+ACTIONS: Final[tuple[Action[Any], ...]] = (
     Action(
         name="ModifyImageSharePermission",
         request=ModifyImageSharePermission,
