@@ -40,9 +40,9 @@ def convert_into(
     export then holds some of the disk, and no process is left.
     """
     arguments = ["convert", "-n", "-W", "-p", "-m", str(_COROUTINES), "-S", _ZERO_RUN]
-    with qemu_img.readable(disk.path, limits) as descriptor:
-        arguments += [qemu_img.source_node(disk.format, descriptor), qemu_img.nbd_node(nbd_socket, export)]
-        with qemu_img.start(arguments, descriptor, limits) as process:
+    with qemu_img.readable(disk.path, limits) as descriptor, qemu_img.opened(nbd_socket.parent) as folder:
+        arguments += [qemu_img.source_node(disk.format, descriptor), qemu_img.nbd_node(folder, nbd_socket.name, export)]
+        with qemu_img.start(arguments, [descriptor, folder], limits) as process:
             try:
                 messages = _follow(process, limits.timeout_s, progress, cancelled)
             except BaseException:

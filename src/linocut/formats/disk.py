@@ -53,7 +53,7 @@ class DiskLimits:
 
     virtual_size_bytes: int = 500 * GIB
     file_size_bytes: int = 50 * GIB
-    memory_bytes: int = 4 * GIB
+    memory_bytes: int = 2 * GIB
     cpu_s: int = 4 * 3600
     timeout_s: float = 4 * 3600.0
     inspect_timeout_s: float = 120.0

@@ -19,7 +19,8 @@ from typing import Final
 from linocut.formats.disk import DiskFormat, DiskLimits
 from linocut.formats.errors import ConversionFailed, UnsafeDisk
 
-_ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
+# Arenas by the dozen would use up the address space that the limit leaves.
+_ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "MALLOC_ARENA_MAX": "2"}
 _DETAIL_BYTES: Final = 4096
 _CANNOT_RUN: Final = (126, 127)
 
@@ -38,9 +39,9 @@ def source_node(disk_format: DiskFormat, descriptor: int) -> str:
     return f"json:{json.dumps(node)}"
 
 
-def nbd_node(socket: Path, export: str) -> str:
-    """Return the node that writes to this export of the NBD server at a Unix socket."""
-    server = {"type": "unix", "path": str(socket)}
+def nbd_node(folder: int, socket: str, export: str) -> str:
+    """Return the node that writes to this export of the NBD server at a Unix socket in an open folder."""
+    server = {"type": "unix", "path": f"/proc/self/fd/{folder}/{socket}"}
     return f"json:{json.dumps({'driver': 'raw', 'file': {'driver': 'nbd', 'server': server, 'export': export}})}"
 
 
@@ -57,21 +58,31 @@ def readable(path: Path, limits: DiskLimits) -> Iterator[int]:
         os.close(descriptor)
 
 
-def start(arguments: Sequence[str], descriptor: int, limits: DiskLimits) -> subprocess.Popen[bytes]:
-    """Start qemu-img under its limits, holding the descriptor; its outputs are pipes, for it may write no file."""
+@contextmanager
+def opened(folder: Path) -> Iterator[int]:
+    """Open a folder, so that what lies in it can be reached though the folders above it are closed."""
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def start(arguments: Sequence[str], descriptors: Sequence[int], limits: DiskLimits) -> subprocess.Popen[bytes]:
+    """Start qemu-img under its limits, holding the descriptors; its outputs are pipes, for it may write no file."""
     return subprocess.Popen(
         [*_launcher(limits), "qemu-img", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        pass_fds=(descriptor,),
+        pass_fds=tuple(descriptors),
         env=_ENVIRONMENT,
     )
 
 
 def ask(arguments: Sequence[str], descriptor: int, limits: DiskLimits) -> tuple[int, bytes, str]:
     """Run a short command of qemu-img and return its exit code, output and the end of its messages."""
-    with start(arguments, descriptor, limits) as process:
+    with start(arguments, [descriptor], limits) as process:
         try:
             output, messages = process.communicate(timeout=limits.inspect_timeout_s)
         except subprocess.TimeoutExpired as error:
