@@ -70,8 +70,10 @@ def test_importing_a_url_waits_until_the_image_is_normal(wire: FakeWire, answer:
 
 def test_an_import_that_fails_ends_with_one_line_and_code_1(wire: FakeWire, linocut: Linocut, state: Path) -> None:
     import_in_two_looks(wire)
-    failed = image("img-00000009", "deb", state="IMPORTFAILED") | {"FailureReason": "The file has a backing file."}
+    failed = image("img-00000009", "deb", state="IMPORTFAILED")
     wire.answers["DescribeImages"] = lambda _: {"ImageSet": [failed], "TotalCount": 1}
+    why = {"ImageId": "img-00000009", "Failure": "The file has a backing file."}
+    wire.answers["DescribeImageProgress"] = lambda _: {"ImageProgressSet": [why]}
 
     done = linocut(*import_arguments("http://127.0.0.1/deb.qcow2"), "--state", state)
 

@@ -1,15 +1,13 @@
 """`linocut account …`: on the state directory, whether the service runs or not."""
 
-import os
 from datetime import UTC
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from linocut.cli.offline import opened
 from linocut.cli.output import print_json, print_table
-from linocut.cli.wire import state_directory
-from linocut.settings import load_settings
 
 
 def create(
@@ -29,9 +27,8 @@ def create(
         json: print JSON.
     """
     from linocut.cloud.accounts import create_account
-    from linocut.service import offline
 
-    with offline(load_settings(state_directory(state), None, settings, os.environ)) as cloud:
+    with opened(state, settings) as cloud:
         made = create_account(cloud, name)
     credentials = {
         "Uin": str(made.uin),
@@ -59,9 +56,8 @@ def list_all(
         json: print JSON.
     """
     from linocut.cloud.accounts import list_accounts
-    from linocut.service import offline
 
-    with offline(load_settings(state_directory(state), None, settings, os.environ)) as cloud:
+    with opened(state, settings) as cloud:
         accounts = [
             {
                 "Uin": str(account.uin),

@@ -12,7 +12,7 @@ from linocut.cli.failures import Misused
 from linocut.cli.output import print_json
 from linocut.cli.wire import ClientOptions, Wire, connect
 
-_PIECE_BYTES: Final = 1 << 18
+_PIECE_BYTES: Final = 1 << 16
 _POLL_S: Final = 0.5
 
 

@@ -66,7 +66,11 @@ def stop(
             raise
         from linocut.cli.serving import stop_guests_left_running
 
-        _print_ids(stop_guests_left_running(options.state), options)
+        stopped = stop_guests_left_running(options.state)
+        if options.json:
+            print_json({"Stopped": stopped})
+        else:
+            print(f"{stopped} guests stopped; no service is running")
         return
     for batch in _batches(chosen):
         wire.call("StopInstances", InstanceIds=batch, StopType="HARD" if hard else None)

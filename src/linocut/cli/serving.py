@@ -1,18 +1,14 @@
 """`linocut serve` and what else handles a service's processes."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
+from linocut.cli.offline import opened
 from linocut.cli.wire import state_directory
 from linocut.settings import load_settings
-
-if TYPE_CHECKING:
-    from linocut.cloud.context import Cloud
-    from linocut.model.ids import InstanceId
 
 
 def serve(
@@ -42,21 +38,12 @@ def blockd() -> None:
     """Serve trees; see `linocut blockd --help`. `linocut.cli.main` runs it before this tree of commands is read."""
 
 
-def stop_guests_left_running(state: Path) -> list[str]:
-    """Stop every guest that a service, not running now, left running on this state directory; return their ids.
+def stop_guests_left_running(state: Path) -> int:
+    """Stop every guest that a service, not running now, left running on this state directory; return how many there were.
 
     The service's next start finds them stopped.
     """
-    from linocut.machines import MachineState
-    from linocut.service import offline
+    from linocut.service import stop_machines
 
-    settings = load_settings(state, None, None, os.environ)
-    with offline(settings) as cloud, ThreadPoolExecutor() as workers:
-        running = [held for held, machine_state in cloud.machines.list().items() if machine_state is MachineState.RUNNING]
-        list(workers.map(lambda held: _power_off(cloud, held), running))
-    return [str(held) for held in running]
-
-
-def _power_off(cloud: "Cloud", instance_id: "InstanceId") -> None:
-    if not cloud.machines.shut_down(instance_id, timeout_s=cloud.settings.shutdown_timeout_s):
-        cloud.machines.kill(instance_id)
+    with opened(state) as cloud:
+        return stop_machines(cloud.machines)

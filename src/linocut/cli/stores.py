@@ -1,7 +1,6 @@
 """`linocut store …`: on the state directory, whether the service runs or not."""
 
 import dataclasses
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from linocut.cli.offline import opened
 from linocut.cli.output import print_json, print_table, progress_bar, size
-from linocut.cli.wire import ClientOptions, region_of, state_directory
+from linocut.cli.wire import ClientOptions, region_of
 from linocut.model.ids import Region
-from linocut.settings import load_settings
 
 if TYPE_CHECKING:
     from linocut.cloud.context import Cloud
@@ -81,10 +80,7 @@ def stat(*, options: StoreOptions | None = None) -> None:
 
 @contextmanager
 def _opened(options: StoreOptions) -> Iterator[tuple["Cloud", Region]]:
-    from linocut.service import offline
-
-    settings = load_settings(state_directory(options.state), None, options.settings, os.environ)
-    with offline(settings) as cloud:
+    with opened(options.state, options.settings) as cloud:
         yield cloud, Region(region_of(ClientOptions(region=options.region)))
 
 

@@ -24,7 +24,7 @@ def await_image(wire: Wire, image_id: str, label: str) -> JsonObject:
                 raise CommandFailed(f"{image_id} was deleted meanwhile")
             image: JsonObject = images[0]
             if image["ImageState"] in _IMAGE_FAILED:
-                raise CommandFailed(f"{image_id} is {image['ImageState']}{_reason(image)}")
+                raise CommandFailed(f"{image_id} is {image['ImageState']}{_reason(wire, image_id)}")
             if image["ImageState"] == "NORMAL":
                 show(100)
                 return image
@@ -66,5 +66,6 @@ def _await_all(
         time.sleep(_POLL_S)
 
 
-def _reason(image: JsonObject) -> str:
-    return f": {image['FailureReason']}" if image.get("FailureReason") else ""
+def _reason(wire: Wire, image_id: str) -> str:
+    progress = wire.call_own("DescribeImageProgress", ImageIds=[image_id])["ImageProgressSet"]
+    return f": {progress[0]['Failure']}" if progress and progress[0]["Failure"] else ""
