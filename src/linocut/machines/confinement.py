@@ -32,10 +32,10 @@ class Confinement:
 
     user: tuple[int, int] | None
 
-    def own(self, descriptor: int) -> None:
-        """Give an open file to that user."""
+    def own(self, file: int | Path) -> None:
+        """Give a file to that user."""
         if self.user is not None:
-            os.fchown(descriptor, *self.user)
+            os.chown(file, *self.user)
 
     def lowest_port(self) -> int:
         """Return the lowest port that a machine can bind."""

@@ -107,8 +107,7 @@ class MachineFolder:
         self.path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         guest = self.path / GUEST_FOLDER
         guest.mkdir(mode=0o700, exist_ok=True)
-        if self._confinement.user is not None:
-            os.chown(guest, *self._confinement.user)
+        self._confinement.own(guest)
         for name in (CONSOLE_LOG, QEMU_LOG):
             descriptor = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._confinement.own(descriptor)

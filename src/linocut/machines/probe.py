@@ -17,30 +17,32 @@ _ANSWER: Final = 0x15
 _EXIT_CODE: Final = _ANSWER << 1 | 1
 _BOOT_SECTOR: Final = bytes([0xB0, _ANSWER, 0xE6, 0xF4, 0xF4]).ljust(510, b"\0") + b"\x55\xaa"
 """mov al, answer; out 0xf4, al; hlt."""
+_DISK: Final = "boot"
 _KILL_S: Final = 1.0
 
 
-def probe_accelerator(
-    timeout_s: float = 5.0, *, guest_user: tuple[int, int] | None = None, accelerator: Accelerator = Accelerator.KVM
-) -> Accelerator:
-    """Return the accelerator when a guest runs on it within the timeout, else TCG; leaves nothing running."""
-    with tempfile.TemporaryDirectory(prefix="linocut-probe-") as folder:
-        disk = Path(folder) / "boot"
-        disk.write_bytes(_BOOT_SECTOR)
-        confinement = Confinement(guest_user)
-        for path in (Path(folder), disk):
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            confinement.own(descriptor)
-            os.close(descriptor)
-        runs = _boots(Path(folder), confinement, accelerator, timeout_s)
-    return accelerator if runs else Accelerator.TCG
+def probe_accelerator(timeout_s: float = 5.0, *, guest_user: tuple[int, int] | None = None) -> Accelerator:
+    """Return KVM when a guest runs on it within the timeout, else TCG; leaves nothing running."""
+    kvm = can_execute(Accelerator.KVM, timeout_s=timeout_s, guest_user=guest_user)
+    return Accelerator.KVM if kvm else Accelerator.TCG
+
+
+def can_execute(accelerator: Accelerator, *, timeout_s: float, guest_user: tuple[int, int] | None = None) -> bool:
+    """Tell whether a guest runs on this accelerator, as this user, within the timeout."""
+    confinement = Confinement(guest_user)
+    with tempfile.TemporaryDirectory(prefix="linocut-probe-") as name:
+        folder = Path(name)
+        (folder / _DISK).write_bytes(_BOOT_SECTOR)
+        for path in (folder, folder / _DISK):
+            confinement.own(path)
+        return _boots(folder, confinement, accelerator, timeout_s)
 
 
 def _boots(folder: Path, confinement: Confinement, accelerator: Accelerator, timeout_s: float) -> bool:
     command = [
         *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-sandbox", "on"),
         *("-machine", "pc", "-accel", accelerator.value, "-m", "16", "-boot", "strict=on", "-no-reboot"),
-        *("-blockdev", "driver=file,filename=boot,node-name=file,read-only=on"),
+        *("-blockdev", f"driver=file,filename={_DISK},node-name=file,read-only=on"),
         *("-blockdev", "driver=raw,file=file,node-name=boot,read-only=on"),
         *("-device", "virtio-blk-pci,drive=boot,bootindex=1", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"),
     ]

@@ -60,6 +60,8 @@ def copy_disk(monitor: Monitor, copy: DiskCopy, folder: int) -> int:
         _clear(monitor, copy)
         if copy.since is not None and copy.since not in marks(monitor, copy.disk_id):
             raise MarkGone(f"disk {copy.disk_id} has no mark {copy.since!r}")
+        if copy.cancelled():
+            raise Cancelled(f"the copy of disk {copy.disk_id} was cancelled")
         monitor.execute("blockdev-add", nbd_node(copy.target_node, copy.target, folder))
         try:
             monitor.execute("transaction", {"actions": _actions(copy)})

@@ -82,7 +82,7 @@ class Watcher:
     def _tell(self, instance_id: InstanceId) -> None:
         try:
             self._on_exit(instance_id)
-        except Exception:  # noqa: BLE001 - a listener's failure is not the next machine's
+        except Exception:
             _log.exception("the end of machine %s was not taken note of", instance_id)
 
 

@@ -1,0 +1,235 @@
+"""Every implementation of Machines keeps these promises."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from machine_hosts import MIB, Host, disk_id, qemu_host, wait_until
+
+from linocut.machines import (
+    Cancelled,
+    MachineBusy,
+    MachineDisk,
+    MachineError,
+    MachineGone,
+    Machines,
+    MachineState,
+    MarkGone,
+    MemoryMachines,
+    NbdExport,
+)
+from linocut.model.ids import InstanceId
+
+_NOWHERE = NbdExport(Path("/nowhere/nbd.sock"), "nothing")
+
+
+@pytest.fixture(params=["qemu", "memory"])
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
+    if request.param == "qemu":
+        with qemu_host(tmp_path) as found:
+            yield found
+        return
+    machines = MemoryMachines(obeys_power_button=False)
+    found = Host(machines, _NOWHERE, lambda: _NOWHERE)
+    machines.watch(found.exited.append)
+    yield found
+
+
+def test_a_prepared_machine_is_off_until_it_is_started(host: Host) -> None:
+    spec = host.spec()
+    host.machines.prepare(spec)
+    assert host.machines.state(spec.instance_id) is MachineState.STOPPED
+
+    started = host.machines.start(spec.instance_id)
+
+    assert not started.already_running
+    assert host.machines.list() == {spec.instance_id: MachineState.RUNNING}
+
+
+def test_preparing_and_starting_again_changes_nothing(host: Host) -> None:
+    spec = host.running()
+
+    host.machines.prepare(spec)
+
+    assert host.machines.start(spec.instance_id).already_running
+    assert host.machines.state(spec.instance_id) is MachineState.RUNNING
+    assert host.exited == []
+
+
+def test_a_start_says_where_the_guests_ports_are(host: Host) -> None:
+    spec = host.spec()
+    host.machines.prepare(spec)
+
+    forwards = host.machines.start(spec.instance_id).forwards
+
+    assert [forward.guest_port for forward in forwards] == [22, 80]
+    assert {forward.address for forward in forwards} == {spec.address}
+
+
+_VERBS: dict[str, Callable[[Machines, InstanceId], Any]] = {
+    "start": lambda machines, gone: machines.start(gone),
+    "state": lambda machines, gone: machines.state(gone),
+    "shut_down": lambda machines, gone: machines.shut_down(gone, timeout_s=1),
+    "kill": lambda machines, gone: machines.kill(gone),
+    "reset": lambda machines, gone: machines.reset(gone),
+    "snapshot": lambda machines, gone: machines.snapshot_disk(gone, disk_id(1), target=_NOWHERE, mark="a"),
+    "confirm": lambda machines, gone: machines.confirm_snapshot(gone, disk_id(1), "a"),
+    "forget": lambda machines, gone: machines.forget_snapshot(gone, disk_id(1), "a"),
+    "console": lambda machines, gone: machines.console(gone, 0, 10),
+}
+
+
+@pytest.mark.parametrize("gone", ["ins-99999999", "../../etc"])
+def test_a_machine_that_is_not_there_is_gone_for_every_verb(host: Host, gone: str) -> None:
+    for verb in _VERBS.values():
+        with pytest.raises(MachineGone):
+            verb(host.machines, InstanceId(gone))
+
+
+def test_a_destroyed_machine_is_gone(host: Host) -> None:
+    spec = host.running()
+
+    host.machines.destroy(spec.instance_id)
+    host.machines.destroy(spec.instance_id)
+
+    assert host.machines.list() == {}
+    wait_until("its end is told", lambda: host.exited == [spec.instance_id])
+
+
+def test_a_killed_machine_is_off_and_starts_again(host: Host) -> None:
+    spec = host.running()
+
+    host.machines.kill(spec.instance_id)
+    host.machines.kill(spec.instance_id)
+
+    assert host.machines.state(spec.instance_id) is MachineState.STOPPED
+    wait_until("its end is told", lambda: host.exited == [spec.instance_id])
+    assert not host.machines.start(spec.instance_id).already_running
+
+
+def test_a_deaf_guest_stays_on_and_the_caller_learns_it(host: Host) -> None:
+    spec = host.running()
+
+    assert not host.machines.shut_down(spec.instance_id, timeout_s=0.3)
+
+    assert host.machines.state(spec.instance_id) is MachineState.RUNNING
+    host.machines.kill(spec.instance_id)
+    assert host.machines.shut_down(spec.instance_id, timeout_s=0.3)
+
+
+def test_a_reset_leaves_the_machine_running_and_starts_a_stopped_one(host: Host) -> None:
+    spec = host.spec()
+    host.machines.prepare(spec)
+
+    host.machines.reset(spec.instance_id)
+    host.machines.reset(spec.instance_id)
+
+    assert host.machines.state(spec.instance_id) is MachineState.RUNNING
+    assert host.exited == []
+
+
+def test_what_a_guest_is_told_may_change_while_it_runs_and_its_disks_may_not(host: Host) -> None:
+    spec = host.running()
+    renamed = dataclasses.replace(spec, guest=dataclasses.replace(spec.guest, hostname="new"))
+    grown = dataclasses.replace(spec, disks=(*spec.disks, MachineDisk(disk_id(9), MIB, None)))
+
+    host.machines.prepare(renamed)
+
+    with pytest.raises(MachineBusy):
+        host.machines.prepare(grown)
+
+
+def test_a_disk_is_not_resized_behind_its_owners_back(host: Host) -> None:
+    spec = host.spec()
+    host.machines.prepare(spec)
+    (disk,) = spec.disks
+
+    with pytest.raises(MachineError):
+        host.machines.prepare(dataclasses.replace(spec, disks=(dataclasses.replace(disk, size_bytes=16 * MIB),)))
+
+
+def _snapshot(host: Host, mark: str, since: str | None = None) -> str | None:
+    found = host.machines.snapshot_disk(InstanceId("ins-00000001"), disk_id(1), target=host.new_target(), mark=mark, since=since)
+    return found.mark
+
+
+def test_a_snapshot_of_a_running_machine_may_follow_on_an_earlier_one(host: Host) -> None:
+    host.running()
+
+    assert _snapshot(host, "one") == "one"
+    assert _snapshot(host, "two", since="one") == "two"
+    assert _snapshot(host, "again", since="one") == "again"
+    with pytest.raises(MarkGone):
+        _snapshot(host, "three", since="never")
+
+
+def test_a_confirmed_snapshot_replaces_the_earlier_ones(host: Host) -> None:
+    spec = host.running()
+    _snapshot(host, "one")
+    _snapshot(host, "two", since="one")
+
+    host.machines.confirm_snapshot(spec.instance_id, disk_id(1), "two")
+    host.machines.confirm_snapshot(spec.instance_id, disk_id(1), "two")
+
+    with pytest.raises(MarkGone):
+        _snapshot(host, "three", since="one")
+    assert _snapshot(host, "three", since="two") == "three"
+
+
+def test_a_forgotten_snapshot_is_no_ground_for_another(host: Host) -> None:
+    spec = host.running()
+    _snapshot(host, "one")
+
+    host.machines.forget_snapshot(spec.instance_id, disk_id(1), "one")
+    host.machines.forget_snapshot(spec.instance_id, disk_id(1), "one")
+
+    with pytest.raises(MarkGone):
+        _snapshot(host, "two", since="one")
+
+
+def test_a_stopped_machine_keeps_no_marks(host: Host) -> None:
+    spec = host.running()
+    _snapshot(host, "one")
+    host.machines.kill(spec.instance_id)
+
+    assert _snapshot(host, "two") is None
+    with pytest.raises(MarkGone):
+        _snapshot(host, "three", since="two")
+    host.machines.start(spec.instance_id)
+    with pytest.raises(MarkGone):
+        _snapshot(host, "three", since="one")
+
+
+def test_a_snapshot_of_a_disk_that_is_not_there_fails(host: Host) -> None:
+    spec = host.running()
+
+    with pytest.raises(MachineGone):
+        host.machines.snapshot_disk(spec.instance_id, disk_id(7), target=host.new_target(), mark="one")
+
+
+def test_a_cancelled_snapshot_leaves_no_mark(host: Host) -> None:
+    spec = host.running()
+
+    with pytest.raises(Cancelled):
+        host.machines.snapshot_disk(spec.instance_id, disk_id(1), target=host.new_target(), mark="one", cancelled=lambda: True)
+
+    with pytest.raises(MarkGone):
+        _snapshot(host, "two", since="one")
+    assert host.machines.state(spec.instance_id) is MachineState.RUNNING
+
+
+def test_a_console_is_read_in_pieces(host: Host) -> None:
+    spec = host.running()
+    if isinstance(host.machines, MemoryMachines):
+        host.machines.say(spec.instance_id, b"." * 10)
+    wait_until("ten dots are printed", lambda: host.machines.console(spec.instance_id, 0, 99).size_bytes >= 10)
+
+    first = host.machines.console(spec.instance_id, 0, 4)
+    second = host.machines.console(spec.instance_id, first.next_offset, 4)
+    beyond = host.machines.console(spec.instance_id, 1_000_000, 4)
+
+    assert (first.data, first.offset, first.next_offset) == (b"....", 0, 4)
+    assert (second.data, second.offset, second.next_offset) == (b"....", 4, 8)
+    assert (beyond.data, beyond.offset) == (b"", beyond.size_bytes)
