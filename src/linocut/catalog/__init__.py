@@ -6,8 +6,9 @@ transaction, `Catalog.read` one snapshot; both give a `Tx`, with one attribute f
 
 from linocut.catalog.catalog import Catalog, Tx
 from linocut.catalog.image_query import ImageQuery, ImageType, VisibleImage
+from linocut.catalog.images import ImageChanges
 from linocut.catalog.instance_query import InstanceQuery
 from linocut.catalog.page import Page
 from linocut.catalog.uploads import Upload
 
-__all__ = ["Catalog", "ImageQuery", "ImageType", "InstanceQuery", "Page", "Tx", "Upload", "VisibleImage"]
+__all__ = ["Catalog", "ImageChanges", "ImageQuery", "ImageType", "InstanceQuery", "Page", "Tx", "Upload", "VisibleImage"]

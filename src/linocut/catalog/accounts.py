@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import ColumnElement, Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from linocut.catalog.rows import batches, insert_or_skip, lost_race, record_of, values_of
+from linocut.catalog.rows import add_unless_taken, batches, lost_race, record_of, values_of
 from linocut.catalog.schema import ACCESS_KEYS, ACCOUNTS
 from linocut.model.errors import AccountNameTaken
 from linocut.model.ids import SecretId, Uin
@@ -21,15 +21,14 @@ class Accounts:
     def add(self, account: Account, key: AccessKey) -> None:
         """Add an account with its first access key.
 
-        Raises AccountNameTaken; and LostRace when the Uin, the AppId or the secret id exists: draw another.
+        Raises AccountNameTaken; and LostRace when the Uin, the AppId or the secret id exists, or another operator.
         """
-        statement = insert_or_skip(self._connection, ACCOUNTS, ["name"])
         try:
-            added = self._connection.execute(statement.values(values_of(account, ACCOUNTS))).rowcount
+            added = add_unless_taken(self._connection, ACCOUNTS, values_of(account, ACCOUNTS), ["name"])
             if added:
                 self._connection.execute(insert(ACCESS_KEYS).values(values_of(key, ACCESS_KEYS)))
         except IntegrityError as error:
-            raise lost_race(f"a number of account {account.name} exists") from error
+            raise lost_race(f"a number of account {account.name} exists, or another operator") from error
         if not added:
             raise AccountNameTaken(f"an account named {account.name} exists")
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self
+from typing import Final, Self
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from linocut.catalog.accounts import Accounts
 from linocut.catalog.audit import Audit
@@ -14,10 +15,14 @@ from linocut.catalog.images import Images
 from linocut.catalog.instances import Instances
 from linocut.catalog.keys import Keys
 from linocut.catalog.migrations import migrate
+from linocut.catalog.rows import lost_race
 from linocut.catalog.shares import Shares
 from linocut.catalog.snapshots import Snapshots
 from linocut.catalog.tokens import Tokens
 from linocut.catalog.uploads import Uploads
+
+_GIVEN_UP: Final = frozenset({"40001", "40P01"})
+"""SQLSTATE of a serialization failure and of a deadlock."""
 
 
 class Tx:
@@ -61,10 +66,16 @@ class Catalog:
     def begin(self) -> Iterator[Tx]:
         """Run one write transaction: commits at the end, rolls back on an exception.
 
-        Keep it short, and start no other one inside it: on SQLite there is one at a time.
+        Keep it short, and start no other one inside it: on SQLite there is one at a time. Raises LostRace when the database
+        gives it up in favour of another one.
         """
-        with self._engines.writer.begin() as connection:
-            yield Tx(connection)
+        try:
+            with self._engines.writer.begin() as connection:
+                yield Tx(connection)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) in _GIVEN_UP:
+                raise lost_race("two transactions waited for each other") from error
+            raise
 
     @contextmanager
     def read(self) -> Iterator[Tx]:

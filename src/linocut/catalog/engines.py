@@ -7,12 +7,15 @@ and cannot write.
 On SQLite a commit is on the disk when it returns (`synchronous=FULL`): what the service has answered survives a power cut.
 """
 
+import sqlite3
+import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 
 _BUSY_TIMEOUT_MS: Final = 10_000
+_BUSY_PAUSE_S: Final = 0.01
 _READERS: Final = 8
 _MORE_READERS: Final = 56
 _POSTGRES_SCHEMES: Final = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
@@ -52,11 +55,14 @@ def _sqlite(url: URL, *, writes: bool) -> Engine:
     engine = create_engine(url, pool_size=size, max_overflow=more)
     begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
 
-    def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401  # the driver's connection
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # the driver opens no transactions: `BEGIN` below does
-        pragmas = [f"busy_timeout={_BUSY_TIMEOUT_MS}", "foreign_keys=ON", "synchronous=FULL"]
-        for pragma in [*pragmas, "journal_mode=WAL" if writes else "query_only=ON"]:
-            connection.execute(f"PRAGMA {pragma}").close()
+        for pragma in (f"busy_timeout={_BUSY_TIMEOUT_MS}", "foreign_keys=ON", "synchronous=FULL"):
+            connection.execute(f"PRAGMA {pragma}")
+        if writes:
+            _write_ahead(connection)
+        else:
+            connection.execute("PRAGMA query_only=ON")
 
     def open_transaction(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
@@ -64,3 +70,20 @@ def _sqlite(url: URL, *, writes: bool) -> Engine:
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", open_transaction)
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch the file to write-ahead logging, which it then keeps.
+
+    Two that switch a new file at once may both be told at once that it is busy, whatever the time-out: so try until it ends.
+    """
+    deadline = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_BUSY_PAUSE_S)
+        else:
+            return

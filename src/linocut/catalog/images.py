@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from linocut.catalog.image_query import ImageQuery, VisibleImage, snapshots_by_image, visible
 from linocut.catalog.page import Page
-from linocut.catalog.rows import folded, guarded_update, insert_or_skip, lock_until_end, lost_race, record_of, values_of
+from linocut.catalog.rows import add_unless_taken, folded, guarded_update, lock_until_end, lost_race, record_of, values_of
 from linocut.catalog.schema import IMAGE_SNAPSHOTS, IMAGES, SHARES
 from linocut.catalog.tags import drop_tags, put_tags, replace_tags, tags_of
 from linocut.model.errors import ImageNameTaken
@@ -40,6 +40,7 @@ class ImageChanges(TypedDict, total=False):
     failure: str
     source_url: str
     request_id: str
+    is_public: bool
     tags: tuple[Tag, ...]
 
 
@@ -52,8 +53,7 @@ class Images:
     def add(self, image: Image, snapshot_ids: Sequence[SnapshotId]) -> None:
         """Add an image of these snapshots, the system disk's first. Raises ImageNameTaken."""
         values = values_of(image, IMAGES) | _folded_of(image)
-        statement = insert_or_skip(self._connection, IMAGES, ["owner", "region", "name"])
-        if not self._connection.execute(statement.values(values)).rowcount:
+        if not add_unless_taken(self._connection, IMAGES, values, ["owner", "region", "name"]):
             raise _name_taken(image.name)
         if snapshot_ids:
             links = [

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, select
 
 from linocut.catalog.page import Page
-from linocut.catalog.rows import batches, contains_any, folded, insert_or_skip, lost_race, record_of, values_of
+from linocut.catalog.rows import add_unless_taken, batches, contains_any, folded, lost_race, record_of, values_of
 from linocut.catalog.schema import INSTANCE_KEYS, INSTANCES, KEYS
 from linocut.catalog.tags import drop_tags, put_tags, tagged, tags_of
 from linocut.model.errors import KeyNameTaken, PublicKeyTaken
@@ -29,7 +29,7 @@ class Keys:
         """Add a key pair. Raises KeyNameTaken, PublicKeyTaken."""
         digest = hashlib.sha256(key.public_key.encode()).hexdigest()
         values = values_of(key, KEYS) | {"name_folded": folded(key.name), "public_key_digest": digest}
-        if self._connection.execute(insert_or_skip(self._connection, KEYS, []).values(values)).rowcount:
+        if add_unless_taken(self._connection, KEYS, values, []):
             put_tags(self._connection, {key.key_id: key.tags})
         elif self._exists(KEYS.c.owner == key.owner, KEYS.c.name == key.name):
             raise KeyNameTaken(f"a key pair named {key.name} exists")

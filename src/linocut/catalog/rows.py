@@ -66,6 +66,12 @@ def insert_or_skip(connection: Connection, table: Table, unique: Sequence[str]) 
     return sqlite.insert(table).on_conflict_do_nothing(index_elements=elements)
 
 
+def add_unless_taken(connection: Connection, table: Table, values: Mapping[str, Any], unique: Sequence[str]) -> bool:
+    """Insert the row as `insert_or_skip` does, and tell whether it was inserted."""
+    statement = insert_or_skip(connection, table, unique).values(**values).returning(*table.primary_key)
+    return connection.execute(statement).first() is not None
+
+
 def guarded_update(
     connection: Connection, key: Column[Any], read: Record, changes: Mapping[str, Any], *, guards: Iterable[str]
 ) -> None:

@@ -28,6 +28,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 from linocut.model.records import DiskUsage, ImageSource
@@ -128,6 +129,8 @@ METADATA: Final = MetaData(
     }
 )
 
+_OPERATOR: Final = text("is_operator")
+
 ACCOUNTS: Final = Table(
     "accounts",
     METADATA,
@@ -136,6 +139,9 @@ ACCOUNTS: Final = Table(
     Column("name", Text, nullable=False, unique=True),
     _flag("is_operator"),
     _time("created_at"),
+    Index(
+        "uq_accounts_operator", "is_operator", unique=True, sqlite_where=text("is_operator"), postgresql_where=text("is_operator")
+    ),
 )
 
 ACCESS_KEYS: Final = Table(

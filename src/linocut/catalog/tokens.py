@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
 
-from linocut.catalog.rows import insert_or_skip, lost_race, record_of, values_of
+from linocut.catalog.rows import add_unless_taken, lost_race, record_of, values_of
 from linocut.catalog.schema import CLIENT_TOKENS
 from linocut.model.ids import Region, Uin
 from linocut.model.records import ClientToken
@@ -25,8 +25,7 @@ class Tokens:
 
     def add(self, token: ClientToken) -> None:
         """Remember what the token was used for. Raises LostRace when it was used meanwhile: get it then."""
-        statement = insert_or_skip(self._connection, CLIENT_TOKENS, ["owner", "region", "token"])
-        if not self._connection.execute(statement.values(values_of(token, CLIENT_TOKENS))).rowcount:
+        if not add_unless_taken(self._connection, CLIENT_TOKENS, values_of(token, CLIENT_TOKENS), ["owner", "region", "token"]):
             raise lost_race(f"client token {token.token} was used meanwhile")
 
     def remove(self, token: ClientToken) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from linocut.catalog.rows import lock_until_end
@@ -19,10 +20,16 @@ _ALEMBIC: Final = threading.Lock()
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the tables up to date in the connection's transaction. Others who do the same wait, and then find it done."""
+    """Bring the tables up to date in the connection's transaction. Others who do the same wait, and then find it done.
+
+    Raises ValueError when the tables are of a newer version than this one knows.
+    """
     lock_until_end(connection, "migration")
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection
     with _ALEMBIC:
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise ValueError("the catalog was written by a newer version of Linocut") from error

@@ -37,6 +37,8 @@ def _accounts() -> None:
         sa.UniqueConstraint("app_id", name="uq_accounts_app_id"),
         sa.UniqueConstraint("name", name="uq_accounts_name"),
     )
+    one = sa.text("is_operator")
+    op.create_index("uq_accounts_operator", "accounts", ["is_operator"], unique=True, sqlite_where=one, postgresql_where=one)
 
 
 def _audit() -> None:
