@@ -52,9 +52,7 @@ def headers_of(request: Request, who: NewAccount) -> dict[str, str]:
         "X-TC-Language": request.language,
     }
     held = {name.lower(): value or "" for name, value in headers.items()}
-    lines = "".join(
-        f"{name}:{held[name].lower() if request.lower else held[name]}\n" for name in request.signed_headers
-    )
+    lines = "".join(f"{name}:{held[name].lower() if request.lower else held[name]}\n" for name in request.signed_headers)
     payload = hashlib.sha256(request.body if request.payload is None else request.payload).hexdigest()
     canonical = f"{request.method}\n/\n\n{lines}\n{';'.join(request.signed_headers)}\n{payload}"
     scope = f"{date}/{request.service}/tc3_request"

@@ -59,7 +59,10 @@ TAMPERED: dict[str, Callable[[NewAccount], tuple[bytes, dict[str, str]]]] = {
     "timestamp": lambda who: (b"{}", headers_of(Request(timestamp=str(NOW)), who) | {"X-TC-Timestamp": str(NOW - 1)}),
     "unsigned payload": lambda who: (b"{}", headers_of(Request(), who) | {"X-TC-Content-SHA256": "UNSIGNED-PAYLOAD"}),
     "service": lambda who: (b"{}", _other(headers_of(Request(), who), "/cvm/", "/linocut/")),
-    "signature": lambda who: (b"{}", _other(headers_of(Request(), who), headers_of(Request(), who)["Authorization"][-64:], "0" * 64)),
+    "signature": lambda who: (
+        b"{}",
+        _other(headers_of(Request(), who), headers_of(Request(), who)["Authorization"][-64:], "0" * 64),
+    ),
 }
 
 
