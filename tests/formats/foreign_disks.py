@@ -2,6 +2,7 @@
 
 import os
 import random
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,15 @@ def write_raw_disk(path: Path) -> Path:
         disk.seek(6 * MIB + 1536)
         disk.write(b"a block of text, again and again. " * 20_000)
     return path
+
+
+def with_footer(source: Path, target: Path) -> Path:
+    """Write a stream-optimised VMDK as VMware does: its header only says that a footer knows where the directory is."""
+    content = source.read_bytes()
+    header, at_end = content[:512], b"\xff" * 8
+    marker = struct.pack("<QII496x", 1, 0, 3)
+    target.write_bytes(header[:56] + at_end + header[64:] + content[512:] + marker + header + bytes(512))
+    return target
 
 
 def qemu_img(*arguments: str | os.PathLike[str]) -> None:

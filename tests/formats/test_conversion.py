@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from foreign_disks import MIB, VARIANTS, MakeDisk, qemu_img
+from foreign_disks import MIB, VARIANTS, MakeDisk, qemu_img, with_footer
 
 from linocut.formats import (
     Cancelled,
@@ -83,6 +83,17 @@ def test_the_content_of_a_disk_arrives_in_the_export(
     qemu_img("compare", "-f", "raw", "-F", "raw", raw_disk, tmp_path / "target")
     assert seen[-1] == 1.0
     assert seen == sorted(seen)
+
+
+def test_the_content_of_a_vmdk_with_a_footer_arrives(
+    make_disk: MakeDisk, raw_disk: Path, tmp_path: Path, limits: DiskLimits
+) -> None:
+    path = with_footer(make_disk("vmdk stream-optimised"), tmp_path / "disk")
+
+    with exporting(tmp_path / "target") as socket:
+        convert(inspect_disk(path, limits=limits), socket, limits)
+
+    qemu_img("compare", "-f", "raw", "-F", "raw", raw_disk, tmp_path / "target")
 
 
 def test_a_file_of_any_name_is_read_and_nothing_in_the_name_is_interpreted(

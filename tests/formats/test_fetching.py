@@ -83,6 +83,16 @@ def test_a_file_arrives_with_its_size_and_digest(destination: Path) -> None:
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
+def test_zeros_take_no_room_on_disk(destination: Path) -> None:
+    hollow = IMAGE[: 2**20] + bytes(20 * 2**20) + IMAGE[: 2**20] + bytes(3)
+    with serving(lambda exchange: exchange.send_file(hollow)) as server:
+        fetched = get(server.url(), destination)
+
+    assert destination.read_bytes() == hollow
+    assert fetched == Fetched(len(hollow), hashlib.sha256(hollow).hexdigest())
+    assert destination.stat().st_blocks * 512 < 6 * 2**20
+
+
 def test_a_file_in_chunks_of_unknown_total_arrives(destination: Path) -> None:
     def answer(exchange: Exchange) -> None:
         exchange.handler.protocol_version = "HTTP/1.1"

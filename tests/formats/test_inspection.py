@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from foreign_disks import MIB, VARIANTS, MakeDisk, qemu_img
+from foreign_disks import MIB, VARIANTS, MakeDisk, qemu_img, with_footer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -271,6 +271,33 @@ def test_a_vmdk_whose_header_lies_is_refused(
     patch: tuple[int, bytes], make_disk: MakeDisk, tmp_path: Path, limits: DiskLimits
 ) -> None:
     refusal(patched(make_disk("vmdk sparse"), tmp_path / "disk", patch), limits)
+
+
+def test_a_vmdk_with_a_footer_is_recognised(make_disk: MakeDisk, tmp_path: Path, limits: DiskLimits) -> None:
+    path = with_footer(make_disk("vmdk stream-optimised"), tmp_path / "disk")
+
+    assert inspect_disk(path, limits=limits).virtual_size_bytes == DISK_BYTES
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        (-1024, b"XXXX"),
+        (-1024 + 12, struct.pack("<Q", DISK_BYTES // 512 + 128)),
+        (-1024 + 28, struct.pack("<Q", 3)),
+        (-1024 + 56, b"\xff" * 8),
+        (-1024 + 56, struct.pack("<Q", 2**40)),
+        (-1536 + 12, struct.pack("<I", 2)),
+        (-512, b"\1"),
+    ],
+    ids=["no header", "another size", "another descriptor", "another footer", "directory outside", "no marker", "no end"],
+)
+def test_a_vmdk_whose_footer_lies_is_refused(
+    patch: tuple[int, bytes], make_disk: MakeDisk, tmp_path: Path, limits: DiskLimits
+) -> None:
+    whole = with_footer(make_disk("vmdk stream-optimised"), tmp_path / "whole")
+
+    refusal(patched(whole, tmp_path / "disk", patch), limits)
 
 
 def with_vhd_footers(source: Path, target: Path, *patches: tuple[int, bytes]) -> Path:

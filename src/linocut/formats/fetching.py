@@ -29,6 +29,7 @@ from linocut.formats.disk import DiskLimits
 from linocut.formats.errors import DiskTooLarge, FetchFailed, FetchRefused, FormatError, NoSpace
 
 _BLOCK_BYTES: Final = 2**20
+_ZEROS: Final = bytes(2 * _BLOCK_BYTES)
 _SCHEMES: Final = ("http", "https")
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _RETRIED: Final = (408, 425, 429, 500, 502, 503, 504)
@@ -234,14 +235,14 @@ class _Download:
 
     def _store(self, response: httpcore.Response, headers: Mapping[str, str]) -> None:
         part = self.part
-        with part.path.open("ab", buffering=0) as stream:
+        with part.path.open("r+b", buffering=0) as stream:
             for block in _blocks(response):
                 if not part.size_bytes:
                     _require_no_page(block, headers.get("content-type", ""))
                 if part.size_bytes + len(block) > self.limits.file_size_bytes:
                     reason = f"The file is larger than the limit of {self.limits.file_size_bytes} bytes."
                     raise DiskTooLarge(reason, f"after {part.size_bytes} bytes")
-                _write(stream.fileno(), block)
+                _append(stream.fileno(), block, part.size_bytes)
                 part.digest.update(block)
                 part.size_bytes += len(block)
                 self.progress(part.size_bytes, part.total_bytes)
@@ -346,7 +347,12 @@ def _require_no_page(block: bytes, content_type: str) -> None:
         raise FetchFailed("The address answered with a page of text, not with a disk image.", f"{content_type[:100]}")
 
 
-def _write(descriptor: int, block: bytes) -> None:
+def _append(descriptor: int, block: bytes, at: int) -> None:
+    """Write a block at the end of the file; one of zeros only makes it longer, for most of a raw disk is nothing."""
+    if block == _ZEROS[: len(block)]:
+        os.ftruncate(descriptor, at + len(block))
+        return
     view = memoryview(block)
     while view:
-        view = view[os.write(descriptor, view) :]
+        written = os.pwrite(descriptor, view, at)
+        view, at = view[written:], at + written

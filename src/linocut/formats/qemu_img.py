@@ -60,8 +60,11 @@ def readable(path: Path, limits: DiskLimits) -> Iterator[int]:
 
 @contextmanager
 def opened(folder: Path) -> Iterator[int]:
-    """Open a folder, so that what lies in it can be reached though the folders above it are closed."""
-    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Open a server's folder, so that its socket can be reached though the folders above it are closed."""
+    try:
+        descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConversionFailed("The block server is not there.", str(error)) from error
     try:
         yield descriptor
     finally:
