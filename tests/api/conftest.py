@@ -5,7 +5,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 import structlog
@@ -38,7 +37,7 @@ class NotedWorkflows:
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    state: Path = tmp_path_factory.mktemp("state")
+    state = tmp_path_factory.mktemp("state")
     (state / "uploads").mkdir()
     settings = Settings(state=state, host_vcpus=1000, host_memory_mb=1_000_000)
     catalog = Catalog.open(settings.database_url)

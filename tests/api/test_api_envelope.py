@@ -1,8 +1,8 @@
 import json
 
 import pytest
-from signed_calls import Person, Request, code_of, headers_of
 from asgi_http import Http
+from signed_calls import Person, Request, code_of, headers_of
 
 from linocut.api.calls import MAX_BODY_BYTES
 
@@ -56,7 +56,7 @@ def test_a_body_beyond_the_limit_is_refused_and_one_at_the_limit_is_read(person:
     assert code_of(person.send(Request(body=largest + b" "))) == "RequestSizeLimitExceeded"
 
 
-def test_authentication_comes_before_everything_else(person: Person, http: Http) -> None:
+def test_authentication_comes_before_everything_else(person: Person) -> None:
     headers = headers_of(Request(action="DescribeUnicorns", service="cos"), person.account)
     headers["Authorization"] = headers["Authorization"][:-1] + "x"
 

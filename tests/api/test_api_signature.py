@@ -3,8 +3,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from signed_calls import HOST, Person, Request, code_of, headers_of
 from asgi_http import Http
+from signed_calls import HOST, Person, Request, code_of, headers_of
 
 from linocut.cloud.accounts import NewAccount
 

@@ -292,7 +292,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
             *_BATCH,
             errors.InvalidValue,
             special={errors.ParameterConflict: "InvalidParameterCombination", **_BUSY},
-            states=(State.RUNNING, State.STOPPED, *_IN_TRANSIT),
+            states=(State.STOPPED, *_IN_TRANSIT),
         ),
     ),
     Action(

@@ -83,6 +83,10 @@ class InstanceTypeConfigs(Answer):
     instance_type_config_set: list[InstanceTypeConfig]
 
 
+class LocalDiskType(Shape):
+    """A kind of local disk; no type has any."""
+
+
 class InstanceTypeQuotaItem(Shape):
     """An instance type in a zone, as something to buy."""
 
@@ -100,7 +104,7 @@ class InstanceTypeQuotaItem(Shape):
     fpga: int = 0
     gpu_count: float = 0.0
     storage_block_amount: int = 0
-    local_disk_type_list: tuple[str, ...] = ()
+    local_disk_type_list: tuple[LocalDiskType, ...] = ()
     sold_out_reason: str = ""
     remark: str = ""
 
