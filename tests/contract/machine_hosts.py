@@ -1,6 +1,7 @@
 """What tests of machines start: NBD servers, a guest of one boot sector, and hosts to run it on."""
 
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -41,6 +42,11 @@ def boot_disk(path: Path, size_bytes: int = 8 * MIB) -> Path:
     return path
 
 
+def _listens(socket_path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(socket_path)) == 0
+
+
 class NbdServers:
     """qemu-nbd processes, each with one raw file."""
 
@@ -57,7 +63,7 @@ class NbdServers:
         access = ["--read-only"] if read_only else []
         command = ["qemu-nbd", "-x", name, "-t", "-e", "8", "-k", str(socket_path), *access, *what]
         self._running[name] = subprocess.Popen(command)
-        wait_until(f"{name} is served", socket_path.exists)
+        wait_until(f"{name} is served", lambda: _listens(socket_path))
         socket_path.chmod(0o666)
         return NbdExport(socket_path, name)
 
@@ -127,13 +133,13 @@ def qemu_host(folder: Path) -> Iterator[Host]:
     disk = boot_disk(folder / "boot.raw")
     machines = QemuMachines(folder / "machines", accelerator=Accelerator.TCG, guest_user=NOBODY)
     targets = iter(range(1000))
+    base = servers.serve("base", disk, read_only=True)
+    host = Host(machines, base, lambda: servers.serve_copy(f"target-{next(targets)}", disk)[1])
+    machines.watch(host.exited.append)
     try:
-        base = servers.serve("base", disk, read_only=True)
-        host = Host(machines, base, lambda: servers.serve_copy(f"target-{next(targets)}", disk)[1])
-        machines.watch(host.exited.append)
         yield host
     finally:
-        clear(machines)
+        clear(host.machines)
         servers.close()
 
 

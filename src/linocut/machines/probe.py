@@ -18,6 +18,8 @@ _EXIT_CODE: Final = _ANSWER << 1 | 1
 _BOOT_SECTOR: Final = bytes([0xB0, _ANSWER, 0xE6, 0xF4, 0xF4]).ljust(510, b"\0") + b"\x55\xaa"
 """mov al, answer; out 0xf4, al; hlt."""
 _DISK: Final = "boot"
+_DISK_BYTES: Final = 1 << 20
+"""The least that has a cylinder, which a BIOS wants."""
 _KILL_S: Final = 1.0
 
 
@@ -33,6 +35,7 @@ def can_execute(accelerator: Accelerator, *, timeout_s: float, guest_user: tuple
     with tempfile.TemporaryDirectory(prefix="linocut-probe-") as name:
         folder = Path(name)
         (folder / _DISK).write_bytes(_BOOT_SECTOR)
+        os.truncate(folder / _DISK, _DISK_BYTES)
         for path in (folder, folder / _DISK):
             confinement.own(path)
         return _boots(folder, confinement, accelerator, timeout_s)

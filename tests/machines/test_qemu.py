@@ -1,0 +1,349 @@
+"""What is QEMU's own about QemuMachines: processes, privileges, crashes, bytes."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from machine_hosts import MIB, NOBODY, Host, NbdServers, disk_id, machine_spec, qemu_host, wait_until
+
+from linocut.machines import (
+    Accelerator,
+    Cancelled,
+    MachineBusy,
+    MachineDisk,
+    MachineError,
+    MachineSpec,
+    MachineState,
+    MarkGone,
+    NbdExport,
+    NoSpace,
+    QemuMachines,
+    SnapshotFailed,
+    StartFailed,
+)
+
+_PATTERN: Final = 0x5A
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    with qemu_host(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[NbdServers]:
+    found = NbdServers(tmp_path / "targets")
+    yield found
+    found.close()
+
+
+def folder_of(tmp_path: Path, spec: MachineSpec) -> Path:
+    return tmp_path / "machines" / spec.instance_id
+
+
+def process_of(tmp_path: Path, spec: MachineSpec) -> int:
+    return int((folder_of(tmp_path, spec) / "qemu.pid").read_text())
+
+
+def fill(tmp_path: Path, spec: MachineSpec, offset: int, length: int) -> None:
+    """Write a pattern into a stopped machine's overlay, as its guest might have."""
+    overlay = folder_of(tmp_path, spec) / f"{spec.disks[0].disk_id}.qcow2"
+    order = f"write -P {_PATTERN} {offset} {length}"
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", order, overlay], check=True, stdout=subprocess.DEVNULL)
+
+
+def restarted(tmp_path: Path) -> QemuMachines:
+    return QemuMachines(tmp_path / "machines", accelerator=Accelerator.TCG, guest_user=NOBODY)
+
+
+def test_a_restarted_service_finds_its_machines_and_hears_of_their_ends(host: Host, tmp_path: Path) -> None:
+    spec = host.running()
+    host.machines.close()
+    exited: list[str] = []
+
+    again = restarted(tmp_path)
+    again.watch(exited.append)
+
+    assert again.list() == {spec.instance_id: MachineState.RUNNING}
+    assert again.start(spec.instance_id).already_running
+    os.kill(process_of(tmp_path, spec), signal.SIGKILL)
+    wait_until("its end is told", lambda: exited == [spec.instance_id])
+    assert again.state(spec.instance_id) is MachineState.STOPPED
+    again.close()
+    host.machines = restarted(tmp_path)
+
+
+def test_a_machine_killed_from_outside_is_told_and_starts_again(host: Host, tmp_path: Path) -> None:
+    spec = host.running()
+
+    os.kill(process_of(tmp_path, spec), signal.SIGKILL)
+
+    wait_until("its end is told", lambda: host.exited == [spec.instance_id])
+    assert not host.machines.start(spec.instance_id).already_running
+
+
+def test_a_service_killed_right_after_spawning_leaves_no_second_machine(host: Host, tmp_path: Path) -> None:
+    spec = host.running()
+    process = process_of(tmp_path, spec)
+    host.machines.close()
+    (folder_of(tmp_path, spec) / "qemu.pid").unlink()
+
+    host.machines = restarted(tmp_path)
+
+    assert host.machines.start(spec.instance_id).already_running
+    assert process_of(tmp_path, spec) == process
+
+
+def test_a_number_of_a_process_that_is_not_ours_is_not_believed(host: Host, tmp_path: Path) -> None:
+    spec = host.spec()
+    host.machines.prepare(spec)
+    (folder_of(tmp_path, spec) / "qemu.pid").write_text(str(os.getpid()))
+
+    assert host.machines.state(spec.instance_id) is MachineState.STOPPED
+    host.machines.kill(spec.instance_id)
+
+
+def test_half_a_machine_is_no_machine_and_is_completed(host: Host, tmp_path: Path) -> None:
+    spec = host.spec()
+    host.machines.prepare(spec)
+    (folder_of(tmp_path, spec) / "machine.json").unlink()
+    assert host.machines.list() == {}
+
+    host.machines.prepare(spec)
+
+    assert not host.machines.start(spec.instance_id).already_running
+
+
+def test_half_a_removal_is_completed_at_the_next_start_of_the_service(host: Host, tmp_path: Path) -> None:
+    spec = host.spec()
+    host.machines.prepare(spec)
+    host.machines.close()
+    folder = folder_of(tmp_path, spec)
+    folder.rename(folder.with_name(f".gone-{folder.name}"))
+
+    host.machines = restarted(tmp_path)
+
+    assert list((tmp_path / "machines").iterdir()) == []
+
+
+def test_qemu_has_no_privilege_and_no_descriptor_too_many(host: Host, tmp_path: Path) -> None:
+    if NOBODY is None:
+        pytest.skip("only root can give privileges up")
+    spec = host.running()
+    process = Path(f"/proc/{process_of(tmp_path, spec)}")
+
+    status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines() if ":\t" in line)
+    opened = {str(entry.readlink()) for entry in (process / "fd").iterdir()}
+
+    assert status["Uid"].split() == ["65534"] * 4
+    assert status["Groups"].strip() == ""
+    assert int(status["CapEff"], 16) == 1 << 10
+    assert status["Seccomp"].strip() == "2"
+    ours = [path for path in opened if path.startswith("/") and not path.startswith(("/dev/", f"{tmp_path}/"))]
+    assert ours == []
+    assert (process / "environ").read_bytes().count(b"\0") == 2
+
+
+def test_a_start_that_fails_says_why_and_leaves_nothing(host: Host) -> None:
+    first = host.running(1)
+    second = dataclasses.replace(host.spec(2), address=first.address)
+    host.machines.prepare(second)
+
+    with pytest.raises(StartFailed) as failed:
+        host.machines.start(second.instance_id)
+
+    assert "forward" in failed.value.detail
+    assert host.machines.state(second.instance_id) is MachineState.STOPPED
+
+
+def test_a_machine_whose_block_server_has_no_folder_does_not_start(host: Host) -> None:
+    lost = MachineDisk(disk_id(1), 8 * MIB, NbdExport(Path("/nowhere/nbd.sock"), "base"))
+    spec = dataclasses.replace(host.spec(), disks=(lost,))
+    host.machines.prepare(spec)
+
+    with pytest.raises(StartFailed):
+        host.machines.start(spec.instance_id)
+
+
+def test_a_disk_on_another_base_starts_empty_and_one_that_left_is_gone(host: Host, tmp_path: Path) -> None:
+    spec = host.spec()
+    blank = MachineDisk(disk_id(2), MIB, None)
+    host.machines.prepare(dataclasses.replace(spec, disks=(*spec.disks, blank)))
+    fill(tmp_path, spec, MIB, MIB)
+    (disk,) = spec.disks
+    overlay = folder_of(tmp_path, spec) / f"{disk.disk_id}.qcow2"
+    written = overlay.stat().st_size
+
+    moved = NbdExport(tmp_path / "elsewhere", host.base.export)
+    host.machines.prepare(dataclasses.replace(spec, disks=(dataclasses.replace(disk, base=moved),)))
+    assert overlay.stat().st_size == written
+    assert not (folder_of(tmp_path, spec) / f"{blank.disk_id}.qcow2").exists()
+
+    other = NbdExport(host.base.socket_path, "another")
+    host.machines.prepare(dataclasses.replace(spec, disks=(dataclasses.replace(disk, base=other),)))
+    assert overlay.stat().st_size < written
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_snapshot_copies_what_was_written_and_nothing_else(
+    host: Host, servers: NbdServers, tmp_path: Path, *, runs: bool
+) -> None:
+    size_bytes = 20 << 30
+    spec = machine_spec(1, (MachineDisk(disk_id(1), size_bytes, host.base),))
+    host.machines.prepare(spec)
+    fill(tmp_path, spec, MIB, 2 * MIB)
+    fill(tmp_path, spec, size_bytes - MIB, MIB)
+    file, target = servers.serve_copy("target", tmp_path / "boot.raw", size_bytes)
+    if runs:
+        host.machines.start(spec.instance_id)
+    progress: list[tuple[int, int]] = []
+
+    found = host.machines.snapshot_disk(
+        spec.instance_id, disk_id(1), target=target, mark="one", progress=lambda *done: progress.append(done)
+    )
+
+    assert found.copied_bytes == 3 * MIB
+    assert progress[-1] == (3 * MIB, 3 * MIB)
+    assert host.machines.state(spec.instance_id) is (MachineState.RUNNING if runs else MachineState.STOPPED)
+    with file.open("rb") as content:
+        assert content.read(MIB)[510:512] == b"\x55\xaa"
+        assert content.read(2 * MIB) == bytes([_PATTERN]) * (2 * MIB)
+        assert content.read(MIB) == bytes(MIB)
+        content.seek(size_bytes - MIB)
+        assert content.read() == bytes([_PATTERN]) * MIB
+
+
+def test_a_snapshot_onto_a_full_disk_says_so_and_can_be_repeated(host: Host, servers: NbdServers, tmp_path: Path) -> None:
+    spec = host.spec()
+    host.machines.prepare(spec)
+    fill(tmp_path, spec, MIB, MIB)
+    host.machines.start(spec.instance_id)
+    full = tmp_path / "full.raw"
+    os.truncate(os.open(full, os.O_CREAT | os.O_RDWR), 8 * MIB)
+    faulty = f"driver=raw,file.driver=blkdebug,file.image.driver=file,file.image.filename={full},"
+    faults = "file.inject-error.0.event=write_aio,file.inject-error.0.errno=28"
+
+    with pytest.raises(NoSpace):
+        host.machines.snapshot_disk(
+            spec.instance_id, disk_id(1), target=servers.serve("full", full, image=faulty + faults), mark="one"
+        )
+
+    found = host.machines.snapshot_disk(spec.instance_id, disk_id(1), target=host.new_target(), mark="one")
+    assert found.copied_bytes == MIB
+
+
+def filled_and_running(host: Host, tmp_path: Path) -> MachineSpec:
+    spec = machine_spec(1, (MachineDisk(disk_id(1), 64 * MIB, host.base),))
+    host.machines.prepare(spec)
+    fill(tmp_path, spec, MIB, 63 * MIB)
+    host.machines.start(spec.instance_id)
+    return spec
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_copy_is_cancelled_half_way(host: Host, servers: NbdServers, tmp_path: Path, *, runs: bool) -> None:
+    spec = filled_and_running(host, tmp_path)
+    if not runs:
+        host.machines.kill(spec.instance_id)
+    _, target = servers.serve_copy("target", tmp_path / "boot.raw", 64 * MIB)
+    done: list[int] = []
+
+    with pytest.raises(Cancelled):
+        host.machines.snapshot_disk(
+            spec.instance_id,
+            disk_id(1),
+            target=target,
+            mark="one",
+            progress=lambda copied, _: done.append(copied),
+            cancelled=lambda: bool(done),
+        )
+
+    with pytest.raises(MarkGone):
+        host.machines.snapshot_disk(spec.instance_id, disk_id(1), target=target, mark="two", since="one")
+
+
+def test_a_target_that_dies_fails_the_copy_and_not_the_guest(host: Host, servers: NbdServers, tmp_path: Path) -> None:
+    spec = filled_and_running(host, tmp_path)
+    _, target = servers.serve_copy("target", tmp_path / "boot.raw", 64 * MIB)
+    ended: list[bool] = []
+
+    def end_target(_done: int, _total: int) -> None:
+        if not ended:
+            ended.append(True)
+            servers.end("target")
+
+    with pytest.raises(SnapshotFailed):
+        host.machines.snapshot_disk(spec.instance_id, disk_id(1), target=target, mark="one", progress=end_target)
+
+    printed = host.machines.console(spec.instance_id, 0, 0).size_bytes
+    wait_until("it goes on", lambda: host.machines.console(spec.instance_id, 0, 0).size_bytes > printed)
+    target = servers.serve("target", tmp_path / "targets" / "target.raw")
+    found = host.machines.snapshot_disk(spec.instance_id, disk_id(1), target=target, mark="one")
+    assert found.copied_bytes == 63 * MIB
+
+
+def test_a_stopped_machine_does_not_start_while_its_disk_is_copied(host: Host, servers: NbdServers, tmp_path: Path) -> None:
+    spec = filled_and_running(host, tmp_path)
+    host.machines.kill(spec.instance_id)
+    _, target = servers.serve_copy("target", tmp_path / "boot.raw", 64 * MIB)
+    refused: list[MachineError] = []
+
+    def start(_done: int, _total: int) -> None:
+        if not refused:
+            with pytest.raises(MachineBusy) as busy:
+                host.machines.start(spec.instance_id)
+            refused.append(busy.value)
+
+    host.machines.snapshot_disk(spec.instance_id, disk_id(1), target=target, mark="one", progress=start)
+
+    assert refused
+    assert not host.machines.start(spec.instance_id).already_running
+
+
+def test_a_machine_killed_during_a_copy_fails_the_copy(host: Host, servers: NbdServers, tmp_path: Path) -> None:
+    spec = filled_and_running(host, tmp_path)
+    _, target = servers.serve_copy("target", tmp_path / "boot.raw", 64 * MIB)
+
+    with pytest.raises(SnapshotFailed):
+        host.machines.snapshot_disk(
+            spec.instance_id,
+            disk_id(1),
+            target=target,
+            mark="one",
+            progress=lambda _done, _total: host.machines.kill(spec.instance_id),
+        )
+
+    assert host.machines.state(spec.instance_id) is MachineState.STOPPED
+
+
+def test_a_chattering_guest_does_not_fill_the_disk(host: Host, tmp_path: Path) -> None:
+    spec = host.running()
+    host.machines.close()
+    log = folder_of(tmp_path, spec) / "console.log"
+    with log.open("ab") as chatter:
+        chatter.write(b"." * (4 * MIB))
+
+    host.machines = restarted(tmp_path)
+
+    wait_until("the log takes less space", lambda: log.stat().st_blocks * 512 < 2 * MIB)
+    printed = host.machines.console(spec.instance_id, 4 * MIB, 0).size_bytes
+    wait_until("the guest goes on", lambda: host.machines.console(spec.instance_id, 0, 0).size_bytes > printed)
+
+
+def test_a_start_takes_little_of_our_own_time(host: Host) -> None:
+    spec = host.spec()
+    begun = time.monotonic()
+    host.machines.prepare(spec)
+    prepared_s = time.monotonic() - begun
+
+    started = host.machines.start(spec.instance_id)
+
+    assert prepared_s + started.ready_s < 1.0
+    assert 0 < started.spawn_s <= started.ready_s

@@ -1,0 +1,137 @@
+"""A real operating system on QemuMachines: it keeps what it wrote, and does not notice that it is copied."""
+
+import dataclasses
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+from machine_hosts import NOBODY, NbdServers, clear, disk_id, machine_spec, wait_until
+
+from linocut.machines import Accelerator, MachineDisk, MachineSpec, MachineState, NbdExport, QemuMachines
+
+_BUILDER: Final = Path(__file__).parents[2] / "guests" / "tiny.py"
+_SIZE_BYTES: Final = 20 << 30
+_STATE_OFFSET_BYTES: Final = 25 << 20
+_BOOT_S: Final = 40.0
+_READY: Final = b"linocut-guest ready"
+
+pytestmark = pytest.mark.guest
+
+
+class Guest:
+    """A tiny guest, and the servers behind its disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._boots_seen = 0
+        self.servers = NbdServers(folder / "nbd")
+        self.tree = folder / "tiny.raw"
+        subprocess.run([sys.executable, _BUILDER, self.tree, "--raw"], check=True, capture_output=True)
+        base = self.servers.serve("tree", self.tree, read_only=True)
+        spec = machine_spec(77, (MachineDisk(disk_id(77), _SIZE_BYTES, base),), memory_mb=192)
+        guest = dataclasses.replace(spec.guest, user_data=b"#!/bin/sh\necho told >/state/told\n")
+        self.spec: MachineSpec = dataclasses.replace(spec, guest=guest)
+        self.machines = QemuMachines(folder / "machines", accelerator=Accelerator.TCG, guest_user=NOBODY)
+        self.machines.prepare(self.spec)
+
+    def boot(self) -> None:
+        forwards = self.machines.start(self.spec.instance_id).forwards
+        self._url = next(f"http://{place.address}:{place.port}" for place in forwards if place.guest_port == 80)
+        self._boots_seen += 1
+        wait_until("it is ready", self._is_ready, _BOOT_S)
+
+    def run(self, script: str) -> str:
+        answer = httpx.post(f"{self._url}/cgi-bin/sh", content=script, timeout=30)
+        assert answer.headers["X-Exit-Code"] == "0", answer.text
+        return answer.text.strip()
+
+    def meta(self) -> dict[str, object]:
+        return json.loads(httpx.get(f"{self._url}/cgi-bin/meta", timeout=10).content)
+
+    def snapshot(self, name: str, of: Path, mark: str, since: str | None = None) -> tuple[Path, int]:
+        """Copy the guest's disk onto a copy of a file; return that and the bytes copied."""
+        file, target = self.servers.serve_copy(name, of, _SIZE_BYTES)
+        found = self.machines.snapshot_disk(
+            self.spec.instance_id, self.spec.disks[0].disk_id, target=target, mark=mark, since=since
+        )
+        self.servers.end(name)
+        return file, found.copied_bytes
+
+    def close(self) -> None:
+        clear(self.machines)
+        self.servers.close()
+
+    def _is_ready(self) -> bool:
+        said = self.machines.console(self.spec.instance_id, 0, 1 << 20).data
+        return said.count(_READY) == self._boots_seen
+
+
+@pytest.fixture(scope="module")
+def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
+    found = Guest(tmp_path_factory.mktemp("guest"))
+    try:
+        found.boot()
+        yield found
+    finally:
+        found.close()
+
+
+def read_from_disk(disk: Path, path: str) -> bytes:
+    """Read a file of the guest's root file system from a raw disk."""
+    partition = f"{disk}?offset={_STATE_OFFSET_BYTES}"
+    return subprocess.run(["debugfs", "-R", f"cat {path}", partition], capture_output=True, check=True).stdout
+
+
+def test_a_guest_reads_its_config_drive(guest: Guest) -> None:
+    assert guest.meta()["hostname"] == "host-77"
+    assert guest.run("hostname") == "host-77"
+    assert guest.run("cat /state/told") == "told"
+    assert guest.run("cat /sys/block/vda/serial") == guest.spec.disks[0].disk_id
+
+
+def test_a_running_guest_is_copied_as_it_was_at_one_moment_while_it_writes_on(guest: Guest) -> None:
+    guest.run("head -c 5000000 /dev/urandom >/state/before; sync")
+    digest = guest.run("sha256sum </state/before")
+    guest.run("(while sleep 0.01; do date >>/state/busy; sync; done) >/dev/null 2>&1 & echo $! >/run/writer")
+
+    first, copied = guest.snapshot("first", guest.tree, "first")
+    guest.run("echo later >/state/later; sync")
+    lines = int(guest.run("wc -l </state/busy"))
+    second, added = guest.snapshot("second", first, "second", since="first")
+    wait_until("it writes on", lambda: int(guest.run("wc -l </state/busy")) > lines)
+    guest.run("kill $(cat /run/writer)")
+
+    assert 5_000_000 < copied < 20_000_000
+    assert added < 3_000_000
+    assert guest.run("sha256sum </state/before") == digest
+    assert read_from_disk(first, "/state/later") == b""
+    assert read_from_disk(second, "/state/later") == b"later\n"
+    for disk in (first, second):
+        assert hashlib.sha256(read_from_disk(disk, "/state/before")).hexdigest() == digest.split()[0]
+
+
+def test_a_guest_outlives_its_block_server(guest: Guest) -> None:
+    digest = guest.run("md5sum </bin/busybox")
+
+    guest.servers.end("tree")
+    again: NbdExport = guest.servers.serve("tree", guest.tree, read_only=True)
+
+    assert again == guest.spec.disks[0].base
+    assert guest.run("echo 3 >/proc/sys/vm/drop_caches; md5sum </bin/busybox") == digest
+
+
+def test_a_guest_that_is_shut_down_keeps_what_it_wrote(guest: Guest) -> None:
+    guest.run("echo kept >/state/kept")
+    boots = int(guest.run("cat /state/boots"))
+
+    assert guest.machines.shut_down(guest.spec.instance_id, timeout_s=20)
+    assert guest.machines.state(guest.spec.instance_id) is MachineState.STOPPED
+    guest.boot()
+
+    assert guest.run("cat /state/kept") == "kept"
+    assert int(guest.run("cat /state/boots")) == boots + 1
