@@ -281,9 +281,10 @@ class Ingest:
     def _fly(self, flight: _Flight) -> None:
         """Complete, hash and store one chunk, in a worker."""
         try:
-            if not self._aborted and self._error is None:
-                self._complete(flight)
-                flight.landed = self._store(flight)
+            if self._aborted or self._error is not None:
+                raise self._error or IngestGone("the ingest is aborted")  # noqa: TRY301 - as any other reason not to land
+            self._complete(flight)
+            flight.landed = self._store(flight)
         except BlockError as error:
             flight.error = error
         except Exception as error:
@@ -295,7 +296,7 @@ class Ingest:
         if self._flying.get(flight.index) is flight:
             del self._flying[flight.index]
             self._stored[flight.index] = flight.landed
-        if flight.error is not None and self._error is None:
+        if flight.error is not None and self._error is None and not self._aborted:
             self._error = flight.error
         self._spare.append(flight.buffer)
         flight.base = None

@@ -64,11 +64,20 @@ class Objects:
 
     def get(self, name: str, limit_bytes: int) -> bytes:
         """Return an object's bytes. Raises ObjectMissing, StoreUnavailable, and ObjectCorrupt for one beyond the limit."""
-        with _named("read", name):
-            data = obstore.get_range(self._store, name, start=0, length=limit_bytes + 1)
+        try:
+            with _named("read", name):
+                data = obstore.get_range(self._store, name, start=0, length=limit_bytes + 1)
+        except StoreUnavailable:
+            if self._is_empty(name):  # of which no range can be had
+                return b""
+            raise
         if len(data) > limit_bytes:
             raise ObjectCorrupt(f"{name}: more than {limit_bytes} bytes")
         return data  # type: ignore[return-value]
+
+    def _is_empty(self, name: str) -> bool:
+        info = self.info(name)
+        return info is not None and info.size_bytes == 0
 
     def info(self, name: str) -> ObjectInfo | None:
         """Return an object's size and age, or None where there is no such object. Raises StoreUnavailable."""
