@@ -5,6 +5,7 @@ knows is removed; a row whose machine has ended says so.
 """
 
 import shutil
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -16,6 +17,7 @@ from linocut.cloud.workflows.durable import Engine, Progress
 from linocut.cloud.workflows.images import fail_image, import_directory
 from linocut.cloud.workflows.instances import is_alive, settle_row
 from linocut.machines import MachineState
+from linocut.model.errors import LostRace
 from linocut.model.ids import ImageId, InstanceId
 from linocut.model.records import Instance
 from linocut.model.states import ImageState, InstanceState, OperationState
@@ -101,16 +103,21 @@ def _reconcile_moving(cloud: Cloud, engine: Engine, instance: Instance) -> None:
         again = f"{key}again-{cloud.now():%s}" if Progress.ENDED in progress else key
         engine.start(name, instance.instance_id, key=again)
     elif instance.state is InstanceState.PENDING:
-        cloud.machines.destroy(instance.instance_id)
-        with cloud.catalog.begin() as tx:
-            tx.instances.move(
-                instance,
-                InstanceState.LAUNCH_FAILED,
-                latest_operation_state=OperationState.FAILED,
-                latest_operation_error=_LOST,
-            )
+        with suppress(LostRace):  # it was launched just now
+            _fail_launch(cloud, instance)
     else:
         settle_row(cloud, instance.instance_id, _LOST)
+
+
+def _fail_launch(cloud: Cloud, instance: Instance) -> None:
+    with cloud.catalog.begin() as tx:
+        tx.instances.move(
+            instance,
+            InstanceState.LAUNCH_FAILED,
+            latest_operation_state=OperationState.FAILED,
+            latest_operation_error=_LOST,
+        )
+    cloud.machines.destroy(instance.instance_id)
 
 
 def _candidates(instance: Instance) -> tuple[tuple[str, str], ...]:
@@ -148,9 +155,10 @@ def _remove_strange_files(cloud: Cloud) -> None:
     directory = import_directory(cloud, "")
     if not directory.is_dir():
         return
+    entries = list(directory.iterdir())  # before the rows are read: an import that begins meanwhile is not strange
     with cloud.catalog.read() as tx:
         importing = {image.image_id for image in tx.images.in_states([ImageState.IMPORTING])}
-    for entry in directory.iterdir():
+    for entry in entries:
         if ImageId(entry.name) not in importing:
             shutil.rmtree(entry, ignore_errors=True)
 
