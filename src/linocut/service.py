@@ -107,7 +107,12 @@ def _serve(settings: Settings, listener: socket.socket, *, stop_guests: bool) ->
     stopping = threading.Event()
     catalog = Catalog.open(settings.database_url)
     stores = _stores(settings, guest_user)
-    machines = QemuMachines(settings.state / "instances", accelerator=_accelerator(settings, guest_user), guest_user=guest_user)
+    machines = QemuMachines(
+        settings.state / "instances",
+        accelerator=_accelerator(settings, guest_user),
+        guest_user=guest_user,
+        outbound=settings.guest_outbound,
+    )
     engine = Engine(settings)
     cloud = _cloud(settings, catalog, stores, machines, engine, stopping)
     _welcome(cloud)

@@ -46,6 +46,8 @@ class Settings:
     """auto, kvm or tcg."""
     guest_user: str = "nobody"
     """The user that virtual machines run as where the service is root."""
+    guest_outbound: bool = True
+    """Whether guests reach the network through the host, and with it the host's own loopback services as 10.0.2.2."""
     import_file_bytes: int = 50 * _GIB
     import_disk_bytes: int = 500 * _GIB
     image_quota: int = 500
@@ -139,10 +141,12 @@ def _kinds() -> dict[str, Any]:
     return {field.name: field.type for field in dataclasses.fields(Settings) if field.name != "state"}
 
 
-def _parsed(name: str, text: str) -> str | int | float | tuple[str, ...]:
+def _parsed(name: str, text: str) -> str | bool | int | float | tuple[str, ...]:
     kind = _kinds().get(name)
     try:
         match kind:
+            case _ if kind is bool:
+                return {"true": True, "false": False}[text.lower()]
             case _ if kind is int:
                 return int(text)
             case _ if kind is float:
@@ -153,8 +157,8 @@ def _parsed(name: str, text: str) -> str | int | float | tuple[str, ...]:
                 raise SettingsError(f"{_PREFIX}{name.upper()} is no setting.")
             case _:
                 return tuple(part.strip() for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise SettingsError(f"{_PREFIX}{name.upper()}: {error}") from error
+    except (ValueError, KeyError) as error:
+        raise SettingsError(f"{_PREFIX}{name.upper()} has the wrong type: {text}") from error
 
 
 def _typed(name: str, value: object, source: str) -> object:
@@ -163,9 +167,10 @@ def _typed(name: str, value: object, source: str) -> object:
         raise SettingsError(f"{source}: {name} is no setting.")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if kind in {int, float, str} and type(value) is kind:
+    scalar = kind in {bool, int, float, str}
+    if scalar and type(value) is kind:
         return value
-    if kind not in {int, float, str} and isinstance(value, list) and all(isinstance(part, str) for part in value):
+    if not scalar and isinstance(value, list) and all(isinstance(part, str) for part in value):
         return tuple(value)
     raise SettingsError(f"{source}: {name} has the wrong type.")
 
