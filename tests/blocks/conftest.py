@@ -1,4 +1,4 @@
-"""A region store in a directory, a block server on it, and images to put there."""
+"""A region store in a directory, and an image to put there."""
 
 import random
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from linocut.blocks import CHUNK_BYTES, BlockServer, RegionStore
+from linocut.blocks import CHUNK_BYTES, RegionStore
 
 
 @pytest.fixture
@@ -18,13 +18,6 @@ def store_url(tmp_path: Path) -> str:
 def store(store_url: str) -> Iterator[RegionStore]:
     with RegionStore.open(store_url) as opened:
         yield opened
-
-
-@pytest.fixture
-def server(store_url: str, tmp_path: Path) -> Iterator[BlockServer]:
-    started = BlockServer.start(tmp_path / "d", store_url, memory_bytes=8 * 2**20)
-    yield started
-    started.stop()
 
 
 @pytest.fixture
