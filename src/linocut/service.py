@@ -167,6 +167,7 @@ def _run_wire(cloud: Cloud, listener: socket.socket) -> None:
     )
     announce = threading.Thread(target=_announce, args=(server, endpoint), daemon=True)
     announce.start()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises again what it was ended by
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
 
