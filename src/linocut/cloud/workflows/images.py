@@ -292,9 +292,8 @@ def _ingest(cloud: Cloud, image: Image, disk: DiskFile, show: Callable[[int, int
             cancelled=cloud.stopping,
         )
         return ingest.seal()
-    except BaseException:
-        ingest.abort()
-        raise
+    finally:
+        ingest.abort()  # the tree stays; the block server forgets how it came to be
 
 
 def _copy(cloud: Cloud, image: Image, snapshot: Snapshot, disk: Disk, show: Callable[[int, int], None]) -> Stored:
@@ -330,9 +329,10 @@ def _copy_since(
         )
         root = ingest.seal()
     except BaseException:
-        ingest.abort()
         cloud.machines.forget_snapshot(disk.instance_id, disk.disk_id, mark)
         raise
+    finally:
+        ingest.abort()
     return Stored(snapshot.snapshot_id, root, snapshot.size_bytes, disk.disk_id, taken.mark)
 
 
