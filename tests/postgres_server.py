@@ -20,7 +20,14 @@ import pytest
 
 _START_DEADLINE_S = 30.0
 _STOP_DEADLINE_S = 10.0
-_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=100", "shared_buffers=32MB")
+_FAST = (
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "max_connections=100",
+    "shared_buffers=32MB",
+    "deadlock_timeout=100ms",
+)
 
 
 class PostgresServer:
