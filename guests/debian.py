@@ -23,7 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import debian_packages
 import disk_image
+from debian_packages import MIRROR
 from disk_image import MIB, SECTOR, Partition, run
 
 _HERE: Final = Path(__file__).resolve().parent
@@ -33,8 +35,6 @@ _CUSTOMIZE: Final = _HERE / "debian_customize.sh"
 
 _SIZE: Final = 10 << 30
 _ROOT: Final = Partition(disk_image.LINUX, MIB, _SIZE - MIB)
-_MIRROR: Final = "http://deb.debian.org"
-_KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 _PACKAGES: Final = (
     *("linux-image-cloud-amd64", "grub-pc", "initramfs-tools", "lz4"),
@@ -55,7 +55,7 @@ class DebianImage:
     """A sparse raw file in place of a compressed qcow2."""
 
 
-def build_debian_image(image: DebianImage | None = None, mirror: str = _MIRROR) -> Path:
+def build_debian_image(image: DebianImage | None = None, mirror: str = MIRROR) -> Path:
     """Return such an image from the cache, built now (about two minutes) unless it is there.
 
     The image is as new as the day it was built; remove it from the cache to have today's packages. The file is
@@ -67,20 +67,22 @@ def build_debian_image(image: DebianImage | None = None, mirror: str = _MIRROR) 
     wanted = folder / f"{stem}.{'raw' if image.raw else 'qcow2'}"
     if wanted.exists():
         return wanted
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="making-") as name:
-        work = Path(name)
-        qcow2 = folder / f"{stem}.qcow2"
-        if image.raw and qcow2.exists():
-            made = work / "disk.raw"
-            run("qemu-img", "convert", "-f", "qcow2", "-O", "raw", qcow2, made)
-        elif image.raw:
-            made = _make_raw(image.suite, mirror, work)
-        else:
-            made = work / "disk.qcow2"
-            disk_image.to_qcow2(_make_raw(image.suite, mirror, work), made, "-c")
-        made.rename(wanted)
+    with disk_image.sole_builder(folder), tempfile.TemporaryDirectory(dir=folder, prefix="making-") as name:
+        if not wanted.exists():
+            _make(image, mirror, Path(name), folder / f"{stem}.qcow2").rename(wanted)
     return wanted
+
+
+def _make(image: DebianImage, mirror: str, work: Path, cached_qcow2: Path) -> Path:
+    raw, qcow2 = work / "disk.raw", work / "disk.qcow2"
+    if image.raw and cached_qcow2.exists():
+        run("qemu-img", "convert", "-f", "qcow2", "-O", "raw", cached_qcow2, raw)
+        return raw
+    _make_raw(image.suite, mirror, raw)
+    if image.raw:
+        return raw
+    disk_image.to_qcow2(raw, qcow2, "-c")
+    return qcow2
 
 
 def _fingerprint(suite: str, mirror: str) -> str:
@@ -92,16 +94,16 @@ def _fingerprint(suite: str, mirror: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def _make_raw(suite: str, mirror: str, work: Path) -> Path:
+def _make_raw(suite: str, mirror: str, disk: Path) -> None:
+    work = disk.parent
     root_uuid = uuid.uuid4()
     archive = work / "root.tar"
     _install(suite, mirror, root_uuid, archive)
     root = work / "root"
     root.mkdir()
-    disk = work / "disk.raw"
     disk_image.make_empty(disk, _SIZE)
     # Both in one fakeroot, so that the second sees the owners that the first has set.
-    wrapper = () if os.geteuid() == 0 else ("fakeroot", "-i", str(work / "owners"), "-s", str(work / "owners"))
+    wrapper: tuple[str, ...] = () if os.geteuid() == 0 else ("fakeroot", "-i", str(work / "owners"), "-s", str(work / "owners"))
     (work / "owners").touch()
     attributes = ("--xattrs", "--xattrs-include=*") if os.geteuid() == 0 else ()
     run(*wrapper, "tar", "-x", "--numeric-owner", "-p", *attributes, "-C", str(root), "-f", str(archive))
@@ -109,18 +111,11 @@ def _make_raw(suite: str, mirror: str, work: Path) -> Path:
     disk_image.make_ext4(disk, _ROOT, root, "-U", str(root_uuid), "-L", "root", wrapper=wrapper)
     _write_boot_loader(disk, root / "boot/grub/i386-pc", root_uuid)
     run("rm", "-rf", root)
-    return disk
 
 
 def _install(suite: str, mirror: str, root_uuid: uuid.UUID, archive: Path) -> None:
     overlay = archive.with_name("overlay.tar")
     _pack_overlay(overlay)
-    keyring = f"[signed-by={_KEYRING}] " if _KEYRING.exists() else ""
-    sources = (
-        f"deb {keyring}{mirror}/debian {suite} main",
-        f"deb {keyring}{mirror}/debian {suite}-updates main",
-        f"deb {keyring}{mirror}/debian-security {suite}-security main",
-    )
     no_disk_yet = "grub-pc grub-pc/install_devices_empty boolean true"
     run(
         *("mmdebstrap", "--variant=minbase", "--format=tar", "--architectures=amd64"),
@@ -131,7 +126,7 @@ def _install(suite: str, mirror: str, root_uuid: uuid.UUID, archive: Path) -> No
         f'--customize-hook=chroot "$1" sh /root/customize.sh {root_uuid}',
         '--customize-hook=rm "$1/root/customize.sh" "$1/etc/apt/apt.conf.d/99mmdebstrap"',
         '--customize-hook=ln -sf ../run/systemd/resolve/stub-resolv.conf "$1/etc/resolv.conf"',
-        *(suite, archive, *sources),
+        *(suite, str(archive), *debian_packages.sources(suite, mirror)),
     )
 
 
@@ -169,7 +164,7 @@ def main() -> int:
     arguments.add_argument("out", nargs="?", type=Path, help="where to put a copy; else only the cache is filled")
     arguments.add_argument("--suite", default="bookworm", help="Debian's release (default bookworm)")
     arguments.add_argument("--raw", action="store_true", help="a sparse raw file in place of a qcow2")
-    arguments.add_argument("--mirror", default=_MIRROR, help=f"where Debian is fetched from (default {_MIRROR})")
+    arguments.add_argument("--mirror", default=MIRROR, help=f"where Debian is fetched from (default {MIRROR})")
     chosen = arguments.parse_args()
     try:
         disk = build_debian_image(DebianImage(chosen.suite, chosen.raw), chosen.mirror)

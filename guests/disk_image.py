@@ -1,9 +1,11 @@
 """Whole disks as ordinary files: boot record, partitions and file systems, with no root and no loop device."""
 
+import fcntl
 import os
 import struct
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -57,6 +59,15 @@ def run(*command: str | Path, **variables: str) -> str:
     if done.returncode != 0:
         raise BuildError(f"{' '.join(map(str, command))}: {done.stderr.strip()[-2000:]}")
     return done.stdout
+
+
+@contextmanager
+def sole_builder(folder: Path) -> Iterator[None]:
+    """Keep every other process that builds in this folder waiting."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def make_empty(disk: Path, size: int) -> None:

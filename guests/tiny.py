@@ -31,7 +31,8 @@ from typing import Final
 
 import debian_packages
 import disk_image
-from disk_image import MIB, Partition, run
+from debian_packages import PackageArchive, PackageMissingError
+from disk_image import MIB, BuildError, Partition, run
 
 _HERE: Final = Path(__file__).resolve().parent
 _CACHE: Final = _HERE.parent / ".cache"
@@ -106,29 +107,38 @@ def build_tiny_guest(guest: TinyGuest | None = None) -> Path:
     """Return the disk of such a guest in the cache, made now unless an equal one is there.
 
     The file is shared: read it or put an overlay on it, and do not write to it.
-    Raises PackageMissingError when a package it is made of cannot be found.
+    Raises PackageMissingError when a package it is made of cannot be had, BuildError when a program fails.
     """
     guest = guest or TinyGuest()
-    kernel = debian_packages.newest_kernel()
-    versions = debian_packages.candidate_versions([kernel, *_USERLAND])
-    disk = _CACHE / "tiny" / f"{_fingerprint(guest, versions)}.{'raw' if guest.raw else 'qcow2'}"
-    if disk.exists():
+    folder = _CACHE / "tiny"
+    with disk_image.sole_builder(folder):
+        archive = PackageArchive(_CACHE / "apt")
+        disk = folder / f"{_fingerprint(guest, archive)}.{'raw' if guest.raw else 'qcow2'}"
+        if not disk.exists():
+            with tempfile.TemporaryDirectory(dir=folder, prefix="making-") as work:
+                _make_disk(guest, *_packages(archive), Path(work)).rename(disk)
         return disk
-    disk.parent.mkdir(parents=True, exist_ok=True)
-    packages = debian_packages.download(versions, _CACHE / "packages")
-    with tempfile.TemporaryDirectory(dir=disk.parent, prefix="making-") as work:
-        made = _make_disk(guest, kernel, packages, Path(work))
-        made.rename(disk)
-    return disk
 
 
-def _fingerprint(guest: TinyGuest, versions: dict[str, str]) -> str:
-    digest = hashlib.sha256(repr((guest, sorted(versions.items()))).encode())
+def _fingerprint(guest: TinyGuest, archive: PackageArchive) -> str:
+    digest = hashlib.sha256(f"{guest} {archive.edition()}\n".encode())
     for path in [*_PROGRAMS, *sorted(_ROOT_FILES.rglob("*"))]:
         if path.is_file():
-            digest.update(f"{path.relative_to(_HERE)} {path.stat().st_mode:o}\n".encode())
+            digest.update(f"{path.relative_to(_HERE)} {path.stat().st_mode & 0o100:o}\n".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _packages(archive: PackageArchive) -> tuple[str, dict[str, Path]]:
+    """Return the name of the kernel's package, and the files of all packages by name."""
+    try:
+        kernel = archive.newest_kernel()
+        return kernel, archive.download([kernel, *_USERLAND])
+    except PackageMissingError:
+        # Debian drops what it has replaced; newer lists name what is there now.
+        archive.refresh()
+        kernel = archive.newest_kernel()
+        return kernel, archive.download([kernel, *_USERLAND])
 
 
 def _make_disk(guest: TinyGuest, kernel: str, packages: dict[str, Path], work: Path) -> Path:
@@ -266,7 +276,11 @@ def main() -> int:
     arguments.add_argument("--fill-mb", type=int, default=0, help="MiB of pseudo-random data on its disk")
     arguments.add_argument("--raw", action="store_true", help="a sparse raw file in place of a qcow2")
     chosen = arguments.parse_args()
-    disk = build_tiny_guest(TinyGuest(chosen.size_gb, chosen.fill_mb, chosen.raw))
+    try:
+        disk = build_tiny_guest(TinyGuest(chosen.size_gb, chosen.fill_mb, chosen.raw))
+    except (PackageMissingError, BuildError) as error:
+        print(error, file=sys.stderr)
+        return 1
     if chosen.out is not None:
         subprocess.run(["cp", "--sparse=always", disk, chosen.out], check=True)
     print(chosen.out or disk)
