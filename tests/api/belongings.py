@@ -1,0 +1,91 @@
+"""Things of an account, made over the wire and moved on in the catalog as its workflows would."""
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from signed_calls import Person
+
+from linocut.cloud.context import Cloud
+from linocut.model.ids import ImageId, InstanceId, Region
+from linocut.model.states import ImageState, InstanceState, OperationState
+
+REGION = Region("ap-guangzhou")
+ZONE = "ap-guangzhou-3"
+
+
+def a_name() -> str:
+    return f"name_{random.getrandbits(64):016x}"
+
+
+def an_import(**changes: Any) -> dict[str, Any]:
+    """Return the parameters of an import."""
+    return {
+        "Architecture": "x86_64",
+        "OsType": "Debian",
+        "OsVersion": "12",
+        "ImageUrl": "http://example.org/disk.qcow2",
+        "ImageName": a_name(),
+    } | changes
+
+
+def importing_image(person: Person, **changes: Any) -> str:
+    image_id: str = person.call("ImportImage", an_import(**changes))["ImageId"]
+    return image_id
+
+
+def normal_image(cloud: Cloud, person: Person, **changes: Any) -> str:
+    image_id = importing_image(person, **changes)
+    with cloud.catalog.begin() as tx:
+        image = tx.images.get(REGION, ImageId(image_id))
+        assert image is not None
+        tx.images.move(image, ImageState.NORMAL)
+    return image_id
+
+
+def move_instance(cloud: Cloud, instance_id: str, *states: InstanceState) -> None:
+    """Move an instance through these states, and let its latest operation end."""
+    with cloud.catalog.begin() as tx:
+        for state in states:
+            instance = tx.instances.get(REGION, InstanceId(instance_id))
+            assert instance is not None
+            tx.instances.move(instance, state, latest_operation_state=OperationState.SUCCESS)
+
+
+def pending_instance(person: Person, image_id: str, **changes: Any) -> str:
+    order = {"Placement": {"Zone": ZONE}, "ImageId": image_id} | changes
+    instance_id: str = person.call("RunInstances", order)["InstanceIdSet"][0]
+    return instance_id
+
+
+def running_instance(cloud: Cloud, person: Person, image_id: str, **changes: Any) -> str:
+    instance_id = pending_instance(person, image_id, **changes)
+    move_instance(cloud, instance_id, InstanceState.RUNNING)
+    return instance_id
+
+
+def public_key() -> str:
+    """Return a new public key in OpenSSH's form."""
+    return Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+
+def key_pair(person: Person) -> str:
+    parameters = {"KeyName": a_name()[:25], "ProjectId": 0, "PublicKey": public_key()}
+    key_id: str = person.call("ImportKeyPair", parameters)["KeyId"]
+    return key_id
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """One of each."""
+
+    image_id: str
+    instance_id: str
+    key_id: str
+
+
+def one_of_each(cloud: Cloud, person: Person) -> Belongings:
+    image_id = normal_image(cloud, person)
+    return Belongings(image_id, running_instance(cloud, person, image_id), key_pair(person))

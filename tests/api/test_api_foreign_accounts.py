@@ -1,0 +1,112 @@
+"""To one account, what belongs to another does not exist: every action answers as if the id had never been given out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from belongings import ZONE, Belongings, a_name, one_of_each
+from signed_calls import Person
+from wire_values import EVERY_ACTION
+
+from linocut.api.table import Action, Service
+from linocut.cloud.context import Cloud
+
+NOBODYS = Belongings("img-00000000", "ins-00000000", "skey-00000000")
+
+Requests = Callable[[Belongings], list[dict[str, Any]]]
+
+
+def _filter(name: str, value: str) -> dict[str, Any]:
+    return {"Filters": [{"Name": name, "Values": [value]}]}
+
+
+NAMING_IDS: dict[str, Requests] = {
+    "DescribeImages": lambda of: [{"ImageIds": [of.image_id]}, _filter("image-id", of.image_id)],
+    "CreateImage": lambda of: [{"InstanceId": of.instance_id, "ImageName": a_name()}],
+    "ModifyImageAttribute": lambda of: [{"ImageId": of.image_id, "ImageName": a_name()}],
+    "DeleteImages": lambda of: [{"ImageIds": [of.image_id]}, {"ImageIds": [of.image_id], "DryRun": True}],
+    "ModifyImageSharePermission": lambda of: [
+        {"ImageId": of.image_id, "AccountIds": ["100000000000"], "Permission": permission} for permission in ("SHARE", "CANCEL")
+    ],
+    "DescribeImageSharePermission": lambda of: [{"ImageId": of.image_id}],
+    "RunInstances": lambda of: [
+        {"Placement": {"Zone": ZONE}, "ImageId": of.image_id},
+        {"Placement": {"Zone": ZONE}, "ImageId": "mine", "LoginSettings": {"KeyIds": [of.key_id]}},
+    ],
+    "DescribeInstances": lambda of: [
+        {"InstanceIds": [of.instance_id]},
+        _filter("instance-id", of.instance_id),
+        _filter("image-id", of.image_id),
+    ],
+    "DescribeInstancesStatus": lambda of: [{"InstanceIds": [of.instance_id]}],
+    "StartInstances": lambda of: [{"InstanceIds": [of.instance_id]}],
+    "StopInstances": lambda of: [{"InstanceIds": [of.instance_id], "StopType": "HARD"}],
+    "RebootInstances": lambda of: [{"InstanceIds": [of.instance_id]}],
+    "TerminateInstances": lambda of: [{"InstanceIds": [of.instance_id]}],
+    "DescribeKeyPairs": lambda of: [{"KeyIds": [of.key_id]}],
+    "DeleteKeyPairs": lambda of: [{"KeyIds": [of.key_id]}],
+    "PublishImage": lambda of: [{"ImageId": of.image_id, "Public": True}],
+    "DescribeInstanceConsole": lambda of: [{"InstanceId": of.instance_id}],
+    "DescribeImageUsage": lambda of: [{"ImageIds": [of.image_id]}],
+    "DescribeImageProgress": lambda of: [{"ImageIds": [of.image_id]}],
+    "DescribeLaunches": lambda of: [{"InstanceIds": [of.instance_id]}],
+}
+NAMING_NONE = {
+    "DescribeRegions",
+    "DescribeZones",
+    "DescribeInstanceTypeConfigs",
+    "DescribeZoneInstanceConfigInfos",
+    "ImportImage",
+    "DescribeImportImageOs",
+    "DescribeImageQuota",
+    "CreateKeyPair",
+    "ImportKeyPair",
+    "CreateUpload",
+}
+
+
+def test_no_action_is_forgotten_here() -> None:
+    assert {action.name for _, action in EVERY_ACTION} == NAMING_IDS.keys() | NAMING_NONE
+
+
+def _said(person: Person, service: Service, action: Action[Any], of: Belongings, mine: Belongings) -> list[dict[str, Any]]:
+    said = []
+    for request in NAMING_IDS[action.name](of):
+        sent = {key: mine.image_id if value == "mine" else value for key, value in request.items()}
+        answer = person.call(action.name, sent, service=service.name)
+        answer.pop("RequestId")
+        if "Error" in answer:
+            for theirs, nobodys in zip(vars(of).values(), vars(NOBODYS).values(), strict=True):
+                answer["Error"]["Message"] = answer["Error"]["Message"].replace(theirs, nobodys)
+        said.append(answer)
+    return said
+
+
+@pytest.mark.parametrize(
+    "entry", [entry for entry in EVERY_ACTION if entry[1].name in NAMING_IDS], ids=lambda entry: entry[1].name
+)
+def test_another_accounts_resource_does_not_exist(
+    cloud: Cloud, new_person: Callable[[], Person], entry: tuple[Service, Action[Any]]
+) -> None:
+    owner, other = new_person(), new_person()
+    theirs, mine = one_of_each(cloud, owner), one_of_each(cloud, other)
+    before = _everything(owner)
+
+    assert _said(other, *entry, theirs, mine) == _said(other, *entry, NOBODYS, mine)
+    assert _everything(owner) == before
+
+
+def _everything(person: Person) -> list[dict[str, Any]]:
+    answers = [person.call(action) for action in ("DescribeImages", "DescribeInstances", "DescribeKeyPairs")]
+    return [{name: value for name, value in answer.items() if name != "RequestId"} for answer in answers]
+
+
+@pytest.mark.parametrize("region", ["ap-shanghai", "ap-hongkong"])
+def test_images_and_instances_are_of_one_region(cloud: Cloud, person: Person, region: str) -> None:
+    mine = one_of_each(cloud, person)
+
+    assert person.call("DescribeImages", {"ImageIds": [mine.image_id]}, region=region)["TotalCount"] == 0
+    assert person.call("DescribeInstances", {"InstanceIds": [mine.instance_id]}, region=region)["TotalCount"] == 0
+    assert person.code("DeleteImages", {"ImageIds": [mine.image_id]}, region=region) == "InvalidImageId.NotFound"
+    assert person.code("StopInstances", {"InstanceIds": [mine.instance_id]}, region=region) == "InvalidInstanceId.NotFound"
+    assert person.call("DescribeKeyPairs", {"KeyIds": [mine.key_id]}, region=region)["TotalCount"] == 1
