@@ -13,7 +13,7 @@ from typing import Final
 
 import pycdlib
 
-_BOOT_DEADLINE_S: Final = 30.0
+_BOOT_DEADLINE_S: Final = 40.0
 
 
 def write_config_drive(iso: Path, meta_data: Mapping[str, object], user_data: bytes) -> None:
