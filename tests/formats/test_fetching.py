@@ -84,7 +84,7 @@ def test_a_file_arrives_with_its_size_and_digest(destination: Path) -> None:
 
 
 def test_zeros_take_no_room_on_disk(destination: Path) -> None:
-    hollow = IMAGE[: 2**20] + bytes(20 * 2**20) + IMAGE[: 2**20] + bytes(3)
+    hollow = IMAGE[: 2**20] + bytes(20 * 2**20) + IMAGE[: 2**20] + bytes(3 * 2**20 + 3)
     with serving(lambda exchange: exchange.send_file(hollow)) as server:
         fetched = get(server.url(), destination)
 
@@ -381,6 +381,36 @@ def test_a_range_that_was_not_asked_for_is_not_believed(destination: Path) -> No
 
     with serving(answer) as server:
         assert isinstance(failure(server.url(), destination), FetchFailed)
+
+
+def test_another_range_than_the_one_asked_for_starts_again(destination: Path) -> None:
+    def answer(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            exchange.send_file(IMAGE, upto=2**20)
+        elif exchange.number == 2:
+            rest = len(IMAGE) - 2**20
+            exchange.start(206, Content_Length=rest, Content_Range=f"bytes 5-{rest + 4}/{len(IMAGE)}", ETag='"one"')
+            exchange.send(IMAGE[5 : rest + 5])
+        else:
+            exchange.send_file(IMAGE)
+
+    with serving(answer) as server:
+        get(server.url(), destination)
+
+    assert destination.read_bytes() == IMAGE
+
+
+def test_a_slow_server_above_the_slowest_rate_is_waited_for(destination: Path) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.start(200, Content_Length=2**16)
+        for start in range(0, 2**16, 2**12):
+            exchange.send(IMAGE[start : start + 2**12])
+            exchange.over.wait(0.05)
+
+    with serving(answer) as server:
+        fetched = get(server.url(), destination, replace(POLICY, stall_timeout_s=0.3, attempts=1))
+
+    assert fetched.size_bytes == 2**16
 
 
 class ServiceStopsError(Exception):
