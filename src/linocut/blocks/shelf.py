@@ -8,6 +8,7 @@ locks.
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
@@ -23,6 +24,8 @@ TREES: Final = "trees"
 _MANIFEST_NAME: Final = "store.toml"
 _MANIFEST: Final = f"# A Linocut region store\nformat = 1\nchunk_bytes = {CHUNK_BYTES}\n".encode()
 _MAX_MANIFEST_BYTES: Final = 4096
+_LEAVES_KEPT: Final = 256
+"""Those of 128 GiB of disk, oldest out first; about 40 MB at most."""
 
 
 def object_name(folder: str, digest: bytes) -> str:
@@ -39,6 +42,8 @@ class Shelf:
         self.grace_s = grace_s
         self.now = now
         self._frames = Frames(level)
+        self._leaves: OrderedDict[bytes, tuple[Chunk | None, ...]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def require_format(self) -> None:
         """Create the manifest of an empty store, or check the one there is. Raises FormatUnknown."""
@@ -63,8 +68,17 @@ class Shelf:
         return decode_root(self._read_node(bytes.fromhex(root), MAX_NODE_BYTES))
 
     def read_leaf(self, digest: bytes) -> tuple[Chunk | None, ...]:
-        """Return the chunks of a leaf, verified. Raises ObjectUnreadable, StoreUnavailable."""
-        return decode_leaf(self._read_node(digest, MAX_LEAF_BYTES))
+        """Return the chunks of a leaf, verified; those read of late are kept. Raises ObjectUnreadable, StoreUnavailable."""
+        with self._lock:
+            kept = self._leaves.get(digest)
+        if kept is not None:
+            return kept
+        chunks = decode_leaf(self._read_node(digest, MAX_LEAF_BYTES))
+        with self._lock:
+            self._leaves[digest] = chunks
+            if len(self._leaves) > _LEAVES_KEPT:
+                self._leaves.popitem(last=False)
+        return chunks
 
     def check_node(self, digest: bytes) -> int:
         """Return the size of a sound node, leaf or root. Raises ObjectUnreadable, StoreUnavailable."""

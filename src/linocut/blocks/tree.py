@@ -1,7 +1,5 @@
 """Reading a tree: a disk's content at one moment."""
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
@@ -11,8 +9,6 @@ from linocut.blocks.nodes import CHUNK_BYTES, LEAF_CHUNKS, Chunk, chunk_count
 from linocut.blocks.shelf import Shelf
 from linocut.model.ids import RootDigest
 
-_LEAVES_KEPT: Final = 128
-"""Decoded leaves kept per tree: those of 64 GiB of disk, about 20 MB at most."""
 _NO_CHUNKS: Final[tuple[Chunk | None, ...]] = (None,) * LEAF_CHUNKS
 
 
@@ -37,8 +33,6 @@ class Tree:
         self.parent = None if node.parent is None else RootDigest(node.parent.hex())
         self.leaves = node.leaves
         self._shelf = shelf
-        self._kept: OrderedDict[bytes, tuple[Chunk | None, ...]] = OrderedDict()
-        self._lock = threading.Lock()
 
     def chunk(self, index: int) -> Chunk | None:
         """Return the stored chunk at an index, or None for a hole."""
@@ -49,15 +43,7 @@ class Tree:
         digest = self.leaves[number] if number < len(self.leaves) else None
         if digest is None:
             return _NO_CHUNKS
-        with self._lock:
-            chunks = self._kept.get(digest)
-        if chunks is None:
-            chunks = self._shelf.read_leaf(digest)
-            with self._lock:
-                self._kept[digest] = chunks
-                if len(self._kept) > _LEAVES_KEPT:
-                    self._kept.popitem(last=False)
-        return chunks
+        return self._shelf.read_leaf(digest)
 
     def read(self, offset: int, length: int) -> bytes:
         """Return the disk's bytes in a range."""
