@@ -26,6 +26,10 @@ _BITMAP_GRANULARITY: Final = 64 * 1024
 _FIRST_POLL_S: Final = 0.002
 _LONGEST_POLL_S: Final = 0.1
 _CLEAR_S: Final = 30.0
+_UNFLUSHED: Final = {"no-flush": True}
+"""QEMU flushes a node when it lets go of it, and a guest stands still until that is done.
+
+Whoever seals the target makes it durable."""
 _FULL: Final = "No space left"
 
 
@@ -62,7 +66,7 @@ def copy_disk(monitor: Monitor, copy: DiskCopy, folder: int) -> int:
             raise MarkGone(f"disk {copy.disk_id} has no mark {copy.since!r}")
         if copy.cancelled():
             raise Cancelled(f"the copy of disk {copy.disk_id} was cancelled")
-        monitor.execute("blockdev-add", nbd_node(copy.target_node, copy.target, folder))
+        monitor.execute("blockdev-add", nbd_node(copy.target_node, copy.target, folder, cache=_UNFLUSHED))
         try:
             monitor.execute("transaction", {"actions": _actions(copy)})
             done = _wait(monitor, copy)
