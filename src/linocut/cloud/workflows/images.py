@@ -20,7 +20,7 @@ from linocut.cloud.context import Cloud
 from linocut.cloud.uploads import remove_upload, upload_file
 from linocut.cloud.workflows.durable import Failed, step, workflow
 from linocut.cloud.workflows.instances import is_alive, settle_row
-from linocut.formats import Cancelled, DiskFile, DiskFormat, DiskLimits, FetchPolicy, convert_into, fetch, inspect_disk
+from linocut.formats import DiskFile, DiskFormat, DiskLimits, FetchPolicy, convert_into, fetch, inspect_disk
 from linocut.machines import MarkGone, NbdExport
 from linocut.model import errors
 from linocut.model.ids import DiskId, ImageId, InstanceId, RootDigest, SnapshotId
@@ -110,7 +110,7 @@ def fetch_disk(cloud: Cloud, image_id: str, position: int, count: int) -> None:
         policy=FetchPolicy(allow=cloud.settings.fetch_networks),
         limits=_limits(cloud),
         progress=lambda done, total: show(done, total or cloud.settings.import_file_bytes),
-        cancelled=cloud.stopping,
+        cancelled=lambda: _interrupt(cloud),
     )
 
 
@@ -256,6 +256,17 @@ def _limits(cloud: Cloud) -> DiskLimits:
     )
 
 
+class _ServiceStops(Exception):
+    """The service is going down; what has arrived stays for the next start."""
+
+
+def _interrupt(cloud: Cloud) -> bool:
+    """Return False, unless the service is going down. Raises _ServiceStops then."""
+    if cloud.stopping():
+        raise _ServiceStops
+    return False
+
+
 def _take_upload(cloud: Cloud, upload_id: str, file: Path) -> None:
     """Link an upload's file to where imports look for it, once its checksum is right."""
     if file.exists():
@@ -271,8 +282,7 @@ def _take_upload(cloud: Cloud, upload_id: str, file: Path) -> None:
 
 def _ingest_raw(cloud: Cloud, image: Image, disk: DiskFile, show: Callable[[int, int], None]) -> RootDigest:
     def progress(done: int, total: int) -> None:
-        if cloud.stopping():
-            raise Cancelled("The service is stopping.")
+        _interrupt(cloud)
         show(done, total)
 
     store = cloud.stores.store(image.region)
