@@ -27,6 +27,7 @@ from linocut.machines import (
     SnapshotFailed,
     StartFailed,
 )
+from linocut.machines.command import forwards
 
 _PATTERN: Final = 0x5A
 
@@ -335,6 +336,31 @@ def test_a_chattering_guest_does_not_fill_the_disk(host: Host, tmp_path: Path) -
     wait_until("the log takes less space", lambda: log.stat().st_blocks * 512 < 2 * MIB)
     printed = host.machines.console(spec.instance_id, 4 * MIB, 0).size_bytes
     wait_until("the guest goes on", lambda: host.machines.console(spec.instance_id, 0, 0).size_bytes > printed)
+
+
+def test_a_running_machine_has_a_display_and_a_stopped_one_has_none(host: Host) -> None:
+    spec = host.running()
+    assert isinstance(host.machines, QemuMachines)
+
+    with host.machines.connect_display(spec.instance_id) as display:
+        assert display.recv(12).startswith(b"RFB 003")
+
+    host.machines.kill(spec.instance_id)
+    with pytest.raises(MachineError):
+        host.machines.connect_display(spec.instance_id)
+
+
+def test_a_port_that_may_not_be_bound_is_moved_up() -> None:
+    spec = dataclasses.replace(machine_spec(1, ()), forwarded_ports=(22, 3389))
+
+    assert [place.port for place in forwards(spec, 1024)] == [20022, 3389]
+    assert [place.port for place in forwards(spec, 1)] == [22, 3389]
+
+
+@pytest.mark.parametrize("wrong", [{"instance_id": "ins-../../x"}, {"address": "127.0.0.1,smb=/"}, {"uuid": "1,2"}])
+def test_a_spec_cannot_smuggle_words_onto_the_command_line(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the words differ
+        dataclasses.replace(machine_spec(1, ()), **wrong)
 
 
 def test_a_start_takes_little_of_our_own_time(host: Host) -> None:

@@ -22,6 +22,7 @@ import json
 import os
 import shutil
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -171,19 +172,21 @@ class MachineFolder:
 
     def connect(self, name: str) -> socket.socket:
         """Return a connection to the socket of this name; raises OSError when nobody listens."""
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connected.settimeout(_CONNECT_S)
-        try:
-            with self._reachable(name) as address:
-                connected.connect(address)
-        except OSError:
-            connected.close()
-            raise
-        return connected
+        with self._reachable(name) as address:
+            return _connected(address)
 
-    def connect_vnc(self) -> socket.socket:
-        """Return a connection to the machine's VNC server; raises OSError when nobody listens."""
-        return self.connect(VNC_SOCKET)
+    def connect_display(self) -> socket.socket:
+        """Return a connection to the machine's VNC server; raises OSError when nobody listens.
+
+        QEMU made the socket and could have made something else, so we connect to what we opened, and follow no link.
+        """
+        opened = os.open(self.path / VNC_SOCKET, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISSOCK(os.fstat(opened).st_mode):
+                raise ConnectionRefusedError(f"{VNC_SOCKET} of machine {self.path.name} is no socket")
+            return _connected(f"/proc/self/fd/{opened}")
+        finally:
+            os.close(opened)
 
     @contextmanager
     def opened_log(self) -> Iterator[int]:
@@ -242,6 +245,17 @@ class MachineFolder:
             yield f"/proc/self/fd/{folder}/{name}"
         finally:
             os.close(folder)
+
+
+def _connected(address: str) -> socket.socket:
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connected.settimeout(_CONNECT_S)
+    try:
+        connected.connect(address)
+    except OSError:
+        connected.close()
+        raise
+    return connected
 
 
 def sweep(root: Path) -> None:

@@ -8,10 +8,12 @@ each may be repeated after a crash at any point and then ends in the state it pr
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Protocol
+from uuid import UUID
 
-from linocut.model.ids import AppId, DiskId, ImageId, InstanceId, Region, Zone
+from linocut.model.ids import AppId, DiskId, ImageId, InstanceId, Region, Zone, is_id
 
 
 class Accelerator(StrEnum):
@@ -86,6 +88,15 @@ class MachineSpec:
     address: str
     forwarded_ports: tuple[int, ...]
     mac: str
+
+    def __post_init__(self) -> None:
+        """Refuse, with ValueError, what could not stand in a file's name or on a command line."""
+        ids = [("ins", self.instance_id), *(("disk", disk.disk_id) for disk in self.disks)]
+        for prefix, text in ids:
+            if not is_id(prefix, text):
+                raise ValueError(f"{text!r} is no id that begins with {prefix}-")
+        UUID(self.uuid)
+        IPv4Address(self.address)
 
 
 @dataclass(frozen=True)
@@ -217,7 +228,10 @@ class Machines(Protocol):
         ...
 
     def watch(self, on_exit: Callable[[InstanceId], None]) -> None:
-        """Have `on_exit` called, in a thread of ours, whenever a machine's process ends, however it ends."""
+        """Have `on_exit` called, in a thread of ours, whenever a machine's process ends, however it ends.
+
+        It should return soon, for the next end is told after it. The machine may run again by then.
+        """
         ...
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from linocut.machines.interface import (
     Snapshotted,
     Started,
 )
-from linocut.model.ids import DiskId, InstanceId, is_id
+from linocut.model.ids import DiskId, InstanceId
 
 
 @dataclass
@@ -54,8 +54,6 @@ class MemoryMachines:
 
     def prepare(self, spec: MachineSpec) -> None:
         """See Machines."""
-        if not is_id("ins", spec.instance_id):
-            raise MachineGone(f"no machine is called {spec.instance_id!r}")
         self._fault("prepare", spec.instance_id)
         with self._guard:
             machine = self._machines.setdefault(spec.instance_id, _Machine(spec))

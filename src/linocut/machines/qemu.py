@@ -6,6 +6,7 @@ runs (see `folder`), and orders go over its QMP sockets, one conversation an ord
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections import defaultdict
@@ -219,6 +220,13 @@ class QemuMachines:
     def console(self, instance_id: InstanceId, offset: int, limit: int) -> ConsoleChunk:
         """See Machines."""
         return read_log(self._existing(instance_id).console_log, offset, limit)
+
+    def connect_display(self, instance_id: InstanceId) -> socket.socket:
+        """Return a connection to a running machine's VNC server, which speaks RFB; raises MachineError when it is off."""
+        try:
+            return self._existing(instance_id).connect_display()
+        except OSError as problem:
+            raise MachineError(f"machine {instance_id} shows nothing", detail=str(problem)) from problem
 
     def watch(self, on_exit: Callable[[InstanceId], None]) -> None:
         """See Machines."""

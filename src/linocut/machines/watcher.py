@@ -50,9 +50,10 @@ class Watcher:
         os.eventfd_write(self._wake, 1)
         if threading.current_thread() is not self._thread:
             self._thread.join()
-        for pidfd in self._watched:
-            os.close(pidfd)
-        self._watched.clear()
+        with self._guard:
+            for pidfd in self._watched:
+                os.close(pidfd)
+            self._watched.clear()
         os.close(self._wake)
 
     def _run(self) -> None:
@@ -72,11 +73,12 @@ class Watcher:
                 self._on_tick(frozenset(waiting.values()))
 
     def _end(self, instance_id: InstanceId, pidfd: int) -> None:
+        with self._guard:
+            if self._watched.pop(pidfd, None) is None:
+                return
         with suppress(ChildProcessError):
             os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
-        with self._guard:
-            del self._watched[pidfd]
-            os.close(pidfd)
+        os.close(pidfd)
         self._tell(instance_id)
 
     def _tell(self, instance_id: InstanceId) -> None:
