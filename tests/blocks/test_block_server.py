@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -382,6 +383,25 @@ def test_stopping_ends_it_and_removes_its_sockets(store_url: str, tmp_path: Path
     assert not started.socket_path.exists()
     with pytest.raises(ServerUnavailable):
         started.stat()
+
+
+def test_a_reader_is_known_with_the_times_of_its_first_read_and_reply(
+    store: RegionStore, server: BlockServer, image: Path
+) -> None:
+    root = store.ingest_file(image)
+
+    def readers() -> list[dict[str, Any]]:
+        return [reader for reader in server.stat()["readers"] if reader["root"] == root]
+
+    with NbdPeer(server.socket_path, f"tree/{root}") as peer:
+        (before,) = readers()
+        peer.call(0, 0, 512)
+        deadline = time.monotonic() + 5
+        while (after := readers()[0])["first_reply_s"] is None and time.monotonic() < deadline:
+            pass  # it is noted when the reply is on its way
+
+    assert (before["pid"], before["first_read_s"]) == (os.getpid(), None)
+    assert after["connected_s"] <= after["first_read_s"] <= after["first_reply_s"] <= time.time()
 
 
 def test_sockets_are_closed_to_strangers(server: BlockServer) -> None:

@@ -149,7 +149,7 @@ class BlockServer:
         self.ask({"do": "abort_all"})
 
     def stat(self) -> dict[str, Any]:
-        """Return counters: hits, misses, corrupt_reads, connections, ingests, trees with the time of their first read, …."""
+        """Return counters: hits, misses, corrupt_reads, connections, ingests, readers of trees with their first times, …."""
         return self.ask({"do": "stat"})
 
     def clear_cache(self) -> None:

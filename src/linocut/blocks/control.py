@@ -13,6 +13,7 @@ from linocut.blocks import errors
 from linocut.blocks.cache import ChunkCache
 from linocut.blocks.errors import BlockError, ServerUnavailable
 from linocut.blocks.exports import Exports
+from linocut.blocks.readership import Readership
 from linocut.model.ids import RootDigest
 
 _MAX_LINE_BYTES: Final = 64 * 1024
@@ -24,9 +25,10 @@ Verb = Callable[[Mapping[str, Any]], dict[str, Any]]
 class Control:
     """Carries out what the service asks of its block server. Safe to share between threads."""
 
-    def __init__(self, exports: Exports, cache: ChunkCache, connection_count: Callable[[], int]) -> None:
+    def __init__(self, exports: Exports, cache: ChunkCache, readership: Readership, connection_count: Callable[[], int]) -> None:
         self._exports = exports
         self._cache = cache
+        self._readership = readership
         self._connection_count = connection_count
         self._verbs: dict[str, Verb] = {
             "open_ingest": self._open_ingest,
@@ -93,7 +95,7 @@ class Control:
             "cached_chunks": len(self._cache.views),
             "connections": self._connection_count(),
             "ingests": self._exports.ingest_count,
-            "trees": self._exports.open_trees(),
+            "readers": self._readership.list(),
         }
 
 

@@ -34,8 +34,6 @@ class TreeExport:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.size_bytes = tree.size_bytes
-        self.opened_s = time.time()
-        self.first_read_s: float | None = None
 
 
 class IngestExport:
@@ -131,11 +129,6 @@ class Exports:
         """Give up every ingest."""
         for token in list(self._ingests):
             self.abort(token)
-
-    def open_trees(self) -> dict[str, float | None]:
-        """Return the trees opened of late, with the time of their first read, in seconds since the epoch."""
-        with self._lock:
-            return {root: export.first_read_s for root, export in self._trees.items()}
 
     @property
     def ingest_count(self) -> int:

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from linocut.blocks.exports import Exports, IngestExport, TreeExport
 from linocut.blocks.handshake import negotiate
 from linocut.blocks.ingest_connection import IngestConnection
 from linocut.blocks.processes import start_ticks
+from linocut.blocks.readership import Readership
 from linocut.blocks.store import DEFAULT_GRACE_S, RegionStore
 from linocut.blocks.tree_connection import TreeConnection
 from linocut.blocks.wire import Hangup, Wire
@@ -90,7 +92,8 @@ class _Server:
     def __init__(self, exports: Exports, cache: ChunkCache) -> None:
         self._exports = exports
         self._cache = cache
-        self._control = Control(exports, cache, lambda: len(self._connections))
+        self._readership = Readership()
+        self._control = Control(exports, cache, self._readership, lambda: len(self._connections))
         self._selector = selectors.DefaultSelector()
         self._connections: set[socket.socket] = set()
 
@@ -140,6 +143,7 @@ class _Server:
 
     def serve_nbd(self, connection: socket.socket) -> None:
         """Serve one NBD client."""
+        connected_s = time.time()
         with suppress(OSError):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         wire = Wire(connection)
@@ -148,7 +152,8 @@ class _Server:
         connection.settimeout(None)
         export = session.export
         if isinstance(export, TreeExport):
-            TreeConnection(wire, session, export, self._cache).serve()
+            with self._readership.joined_by(connection, export.tree.root, connected_s) as reader:
+                TreeConnection(wire, session, export, self._cache, reader).serve()
         elif isinstance(export, IngestExport):
             IngestConnection(wire, session, export).serve()
 

@@ -29,6 +29,7 @@ from linocut.blocks.nbd_protocol import (
     ReplyType,
 )
 from linocut.blocks.nodes import CHUNK_BYTES, LEAF_CHUNKS, Chunk
+from linocut.blocks.readership import Reader
 from linocut.blocks.replies import Replies, number_of
 from linocut.blocks.tree import pieces
 from linocut.blocks.wire import Hangup, Part, Wire
@@ -64,11 +65,12 @@ class _Waiting:
 class TreeConnection:
     """One client of one tree."""
 
-    def __init__(self, wire: Wire, session: Session, export: TreeExport, cache: ChunkCache) -> None:
+    def __init__(self, wire: Wire, session: Session, export: TreeExport, cache: ChunkCache, reader: Reader) -> None:
         self._wire = wire
         self._export = export
         self._tree = export.tree
         self._cache = cache
+        self._reader = reader
         self._allocation = session.allocation
         self._replies = Replies(structured=session.structured)
         self._leaves: dict[int, tuple[Chunk | None, ...]] = {}
@@ -114,8 +116,14 @@ class TreeConnection:
     def _send_batch(self) -> None:
         if self._batch:
             self._wire.send(self._batch)
+            self._note_reply()
             self._batch = []
             self._batch_bytes = 0
+
+    def _note_reply(self) -> None:
+        reader = self._reader
+        if reader.first_reply_s is None and reader.first_read_s is not None:
+            reader.first_reply_s = time.time()
 
     # -- reads -------------------------------------------------------------------------------------------------------
 
@@ -184,8 +192,8 @@ class TreeConnection:
 
     def _follow(self, index: int) -> None:
         """Note where the client reads; one that goes straight on gets the next chunks ahead of asking."""
-        if self._export.first_read_s is None:
-            self._export.first_read_s = time.time()
+        if self._reader.first_read_s is None:
+            self._reader.first_read_s = time.time()
         straight_on = 0 < index - self._latest_chunk <= _STRIDE_CHUNKS
         self._latest_chunk = index
         if straight_on:
@@ -237,6 +245,7 @@ class TreeConnection:
         while (waiting := self._arrived.get()) is not None:
             try:
                 self._wire.send(self._reply_to(waiting))
+                self._note_reply()
             except Hangup:
                 self._wire.close()  # the reading thread finds out
             waiting.parts = []
