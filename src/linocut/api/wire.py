@@ -4,6 +4,7 @@ Whatever happens, the answer is an envelope with a request id. An error that nob
 with its traceback; its text stays inside.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -123,5 +124,6 @@ def _refused(error: Exception, action: Action[Any], request_id: str) -> Failure:
 def _failure(error: Exception, request_id: str) -> Failure:
     if isinstance(error, Failure):
         return error
-    _log.error("request failed", request_id=request_id, exc_info=error)
+    with contextlib.suppress(OSError):  # a log that cannot be written must not cost the answer
+        _log.error("request failed", request_id=request_id, exc_info=error)
     return Failure("InternalError", "The service failed to handle this request; its log knows more under this RequestId.")
