@@ -25,7 +25,7 @@ from linocut.machines import MarkGone, NbdExport
 from linocut.model import errors
 from linocut.model.ids import DiskId, ImageId, InstanceId, RootDigest, SnapshotId
 from linocut.model.records import Disk, Image, Snapshot
-from linocut.model.states import ImageState, SnapshotState
+from linocut.model.states import ImageState, InstanceState, SnapshotState
 
 _GIB: Final = 1024**3
 _TEXT: Final = 1024
@@ -153,10 +153,15 @@ def tidy_import(cloud: Cloud, image_id: str) -> None:
 
 @step("create-image.quiesce")
 def quiesce(cloud: Cloud, image_id: str) -> bool:
-    """Power the instance off where that was asked for; return whether it has to be powered on again."""
+    """Power the instance off where that was asked for; return whether it has to be powered on again.
+
+    Its row says whether it was on: an earlier attempt at this step may have ended the machine already.
+    """
     image, _ = _read(cloud, image_id)
     instance_id = _source(image)
-    if not image.force_poweroff or not is_alive(cloud, instance_id):
+    with cloud.catalog.read() as tx:
+        instance = tx.instances.find(instance_id)
+    if not image.force_poweroff or instance is None or instance.state is not InstanceState.RUNNING:
         return False
     if not cloud.machines.shut_down(instance_id, timeout_s=cloud.settings.shutdown_timeout_s):
         cloud.machines.kill(instance_id)
