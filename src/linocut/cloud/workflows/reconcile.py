@@ -121,7 +121,10 @@ def _fail_launch(cloud: Cloud, instance: Instance) -> None:
 
 
 def _candidates(instance: Instance) -> tuple[tuple[str, str], ...]:
-    """Return the workflows that may be moving an instance on, with their keys; the first is what to start if none is."""
+    """Return the workflows that may be moving an instance on, with their keys; the first is what to start if none is.
+
+    How an instance was to be stopped is not known any more if no workflow of it is: then it is asked, which harms nobody.
+    """
     request = instance.latest_request_id
     match instance.state:
         case InstanceState.PENDING:
@@ -129,9 +132,9 @@ def _candidates(instance: Instance) -> tuple[tuple[str, str], ...]:
         case InstanceState.STARTING:
             return (("start-instance", request),)
         case InstanceState.STOPPING:
-            return tuple((f"stop-instance-{how}", request) for how in ("soft_first", "soft", "hard"))
+            return tuple((f"stop-instance-{how}", request) for how in ("soft", "soft_first", "hard"))
         case InstanceState.REBOOTING:
-            return tuple((f"reboot-instance-{how}", request) for how in ("soft_first", "soft", "hard"))
+            return tuple((f"reboot-instance-{how}", request) for how in ("soft", "soft_first", "hard"))
         case _:
             return (("terminate-instance", ""),)
 
