@@ -20,7 +20,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 import structlog
 from dbos import DBOS, SetWorkflowID
 
-from linocut.blocks import StoreFull
+from linocut.blocks import ObjectUnreadable, StoreFull
 from linocut.cloud.context import Cloud
 from linocut.formats import FormatError
 from linocut.machines import MachineError
@@ -153,6 +153,8 @@ def _reason(error: Exception) -> str:
             return str(error)
         case StoreFull():
             return "The service's store has no room for this."
+        case ObjectUnreadable():
+            return "The region store has lost or damaged a part of this disk's content."
         case _:
             return "The service failed; its log says why."
 

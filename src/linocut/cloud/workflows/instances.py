@@ -94,6 +94,7 @@ def launch(cloud: Cloud, instance_id: str) -> dict[str, float]:
     """Make the machine and start it; return what each part took in milliseconds."""
     instance, disks = _read(cloud, instance_id)
     begun = time.monotonic()
+    _require_trees(cloud, instance, disks)
     spec = _spec(cloud, instance, disks)
     cloud.machines.prepare(spec)
     prepared = time.monotonic()
@@ -223,6 +224,14 @@ def _read(cloud: Cloud, instance_id: str) -> tuple[Instance, tuple[Disk, ...]]:
         if instance is None:
             raise LookupError(f"there is no row of {instance_id}")
         return instance, tx.disks.of([known])[known]
+
+
+def _require_trees(cloud: Cloud, instance: Instance, disks: tuple[Disk, ...]) -> None:
+    """Raise ObjectUnreadable where a disk's tree cannot be opened, for which the hypervisor would wait long and say little."""
+    store = cloud.stores.store(instance.region)
+    for disk in disks:
+        if disk.base_root is not None:
+            store.tree(disk.base_root)
 
 
 def _spec(cloud: Cloud, instance: Instance, disks: tuple[Disk, ...]) -> MachineSpec:
