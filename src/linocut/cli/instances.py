@@ -66,7 +66,7 @@ def stop(
             raise
         from linocut.cli.serving import stop_guests_left_running
 
-        stopped = stop_guests_left_running(options.state)
+        stopped = stop_guests_left_running(options.state, hard=hard)
         if options.json:
             print_json({"Stopped": stopped})
         else:

@@ -38,12 +38,12 @@ def blockd() -> None:
     """Serve trees; see `linocut blockd --help`. `linocut.cli.main` runs it before this tree of commands is read."""
 
 
-def stop_guests_left_running(state: Path) -> int:
+def stop_guests_left_running(state: Path, *, hard: bool) -> int:
     """Stop every guest that a service, not running now, left running on this state directory; return how many there were.
 
-    The service's next start finds them stopped.
+    They are asked to shut down first, unless `hard`. The service's next start finds them stopped.
     """
     from linocut.service import stop_machines
 
     with opened(state) as cloud:
-        return stop_machines(cloud.machines)
+        return stop_machines(cloud.machines, timeout_s=0.0) if hard else stop_machines(cloud.machines)
