@@ -14,6 +14,7 @@ from linocut.model.errors import (
     ImageNameTaken,
     ImageQuotaExceeded,
     KeyNameTaken,
+    KeyQuotaExceeded,
     LostRace,
     Refusal,
     ShareQuotaExceeded,
@@ -89,12 +90,22 @@ def test_the_last_share_of_an_image_is_given_once(catalogs: tuple[Catalog, Catal
 
     def share(catalog: Catalog, number: int) -> None:
         with catalog.begin() as tx:
-            tx.images.hold(image)
-            if tx.shares.count(image.image_id) >= 2:
-                raise ShareQuotaExceeded("no more shares")
             tx.shares.add(image.image_id, [takers[number]], NOW)
+            if tx.shares.count(image.image_id) > 2:
+                raise ShareQuotaExceeded("no more shares")
 
     assert race(catalogs, share).count("won") == 2
+
+
+def test_the_last_place_for_a_key_pair_is_taken_once(catalogs: tuple[Catalog, Catalog]) -> None:
+    def take(catalog: Catalog, _number: int) -> None:
+        with catalog.begin() as tx:
+            tx.keys.lock_quota(ANNA)
+            if tx.keys.count(ANNA) >= 2:
+                raise KeyQuotaExceeded("no more keys")
+            tx.keys.add(a_key())
+
+    assert race(catalogs, take).count("won") == 2
 
 
 def test_an_image_leaves_a_state_once(catalogs: tuple[Catalog, Catalog]) -> None:

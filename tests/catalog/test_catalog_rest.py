@@ -85,6 +85,17 @@ def test_every_tree_that_a_snapshot_or_a_disk_of_the_region_needs_is_live(catalo
         assert tx.snapshots.owned_roots(BERT, THERE) == set()
 
 
+def test_the_snapshots_of_an_account_are_listed_oldest_first(catalog: Catalog) -> None:
+    young, old = a_snapshot(), a_snapshot(created_at=NOW - timedelta(hours=1))
+    join(catalog, ANNA, BERT)
+    with catalog.begin() as tx:
+        for snapshot in (young, old, a_snapshot(BERT), a_snapshot(region=THERE)):
+            tx.snapshots.add(snapshot)
+
+    with catalog.read() as tx:
+        assert tx.snapshots.owned(ANNA, HERE) == (old, young)
+
+
 def test_a_key_name_and_a_public_key_are_taken_once_by_each_account(catalog: Catalog) -> None:
     key = a_key(name="Work", public_key="ssh-rsa " + "A" * 9000)
     join(catalog, ANNA, BERT)
@@ -176,6 +187,18 @@ def test_a_client_token_belongs_to_one_account_in_one_region(catalog: Catalog) -
     with catalog.read() as tx:
         assert tx.tokens.get(ANNA, HERE, "token") == a_token()
         assert tx.tokens.get(ANNA, HERE, "other") is None
+
+
+def test_a_client_token_that_is_removed_may_be_used_again(catalog: Catalog) -> None:
+    join(catalog, ANNA, BERT)
+    with catalog.begin() as tx:
+        tx.tokens.add(a_token())
+        tx.tokens.add(a_token(BERT))
+        tx.tokens.remove(a_token())
+        tx.tokens.remove(a_token())
+        assert tx.tokens.get(ANNA, HERE, "token") is None
+        assert tx.tokens.get(BERT, HERE, "token") == a_token(BERT)
+        tx.tokens.add(a_token(instance_ids=()))
 
 
 def test_old_client_tokens_are_forgotten(catalog: Catalog) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, select
 
 from linocut.catalog.page import Page
-from linocut.catalog.rows import add_unless_taken, batches, contains_any, folded, lost_race, record_of, values_of
+from linocut.catalog.rows import add_unless_taken, batches, contains_any, folded, lock_until_end, lost_race, record_of, values_of
 from linocut.catalog.schema import INSTANCE_KEYS, INSTANCES, KEYS
 from linocut.catalog.tags import drop_tags, put_tags, tagged, tags_of
 from linocut.model.errors import KeyNameTaken, PublicKeyTaken
@@ -90,6 +90,10 @@ class Keys:
     def count(self, owner: Uin) -> int:
         """Return how many key pairs the account has."""
         return self._connection.execute(select(func.count()).select_from(KEYS).where(KEYS.c.owner == owner)).scalar_one()
+
+    def lock_quota(self, owner: Uin) -> None:
+        """Let only one transaction at a time count and add key pairs of this account."""
+        lock_until_end(self._connection, f"key quota of {owner}")
 
     def instances_of(self, owner: Uin) -> dict[KeyId, tuple[InstanceId, ...]]:
         """Return the account's instances by the key pairs they were given; a key pair that none was given is absent."""

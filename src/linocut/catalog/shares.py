@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, func, select
 
 from linocut.catalog.rows import insert_or_skip, record_of
-from linocut.catalog.schema import SHARES
+from linocut.catalog.schema import IMAGES, SHARES
 from linocut.model.ids import ImageId, Uin
 from linocut.model.records import Share
 
@@ -18,10 +18,14 @@ class Shares:
         self._connection = connection
 
     def add(self, image_id: ImageId, accounts: Iterable[Uin], at: datetime) -> tuple[Uin, ...]:
-        """Share the image with the accounts and return those that are new, in their order. Sharing twice is harmless."""
+        """Share the image with the accounts and return those that are new, in their order. Sharing twice is harmless.
+
+        Until the transaction ends nobody else shares or removes the image, so that its shares may be counted afterwards.
+        """
         asked = tuple(dict.fromkeys(accounts))
         if not asked:
             return ()
+        self._connection.execute(select(IMAGES.c.image_id).where(IMAGES.c.image_id == image_id).with_for_update())
         rows = [{"image_id": image_id, "account": account, "created_at": at} for account in asked]
         statement = insert_or_skip(self._connection, SHARES, ["image_id", "account"]).values(rows)
         added = set(self._connection.scalars(statement.returning(SHARES.c.account)))
