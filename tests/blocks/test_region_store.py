@@ -20,7 +20,7 @@ from linocut.blocks import (
     RequestInvalid,
     StoreFull,
 )
-from linocut.blocks.objects import Objects
+from linocut.blocks.objects import ObjectInfo, Objects
 from linocut.blocks.shelf import Shelf
 from linocut.model.ids import RootDigest
 
@@ -62,6 +62,15 @@ def test_holes_and_zeros_are_never_stored(store: RegionStore, store_url: str, im
 
 def test_both_ways_in_give_the_same_tree(store: RegionStore, image: Path) -> None:
     assert tree_of(store, image.read_bytes()) == store.ingest_file(image)
+
+
+def test_the_odd_end_of_a_file_is_followed_by_zeros(store: RegionStore, tmp_path: Path) -> None:
+    content = noise(5, seed=17)[:-1000]
+    (tmp_path / "odd.raw").write_bytes(content)
+
+    assert store.ingest_file(tmp_path / "odd.raw") == tree_of(store, content)
+    larger = store.tree(store.ingest_file(tmp_path / "odd.raw", size_bytes=len(content) + 5000))
+    assert larger.read(len(content) - 10, 5010) == content[-10:] + bytes(5000)
 
 
 def test_a_disk_may_be_larger_than_the_file(store: RegionStore, image: Path) -> None:
@@ -210,8 +219,14 @@ def age(store_url: str, seconds: float) -> None:
 class Interrupted(Objects):
     """A store in which something happens at the moment of a deletion or a write."""
 
+    before_look: Callable[[str], object] | None = None
     before_delete: Callable[[], object] | None = None
     before_put: Callable[[str], object] | None = None
+
+    def info(self, name: str) -> ObjectInfo | None:
+        if self.before_look is not None:
+            self.before_look(name)
+        return super().info(name)
 
     def delete(self, names: list[str]) -> None:  # type: ignore[override]
         happen, self.before_delete = self.before_delete, None
@@ -230,6 +245,19 @@ def interrupted(store_url: str) -> tuple[Interrupted, RegionStore]:
     shelf = Shelf(objects, level=1, grace_s=DAY_S)
     shelf.require_format()
     return objects, RegionStore(shelf)
+
+
+def test_what_is_refreshed_after_the_sweep_has_listed_it_is_spared(store_url: str) -> None:
+    objects, sweeping = interrupted(store_url)
+    root = tree_of(sweeping, noise(1, seed=18))
+    age(store_url, seconds=2 * DAY_S)
+    objects.before_look = lambda _: age(store_url, seconds=-2 * DAY_S)
+
+    report = sweeping.collect([])
+
+    assert (report.deleted_chunks, report.deleted_trees) == (0, 0)
+    assert sweeping.verify([root]).is_sound
+    sweeping.close()
 
 
 def test_an_ingest_whose_chunk_is_swept_under_its_hands_is_refused(store_url: str) -> None:
