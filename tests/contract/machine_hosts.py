@@ -1,11 +1,12 @@
 """What tests of machines start: NBD servers, a guest of one boot sector, and hosts to run it on."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -133,14 +134,22 @@ def qemu_host(folder: Path) -> Iterator[Host]:
     disk = boot_disk(folder / "boot.raw")
     machines = QemuMachines(folder / "machines", accelerator=Accelerator.TCG, guest_user=NOBODY)
     targets = iter(range(1000))
-    base = servers.serve("base", disk, read_only=True)
-    host = Host(machines, base, lambda: servers.serve_copy(f"target-{next(targets)}", disk)[1])
-    machines.watch(host.exited.append)
-    try:
+    with ExitStack() as stack:
+        stack.callback(servers.close)
+        stack.callback(end_processes_in, folder / "machines")
+        base = servers.serve("base", disk, read_only=True)
+        host = Host(machines, base, lambda: servers.serve_copy(f"target-{next(targets)}", disk)[1])
+        machines.watch(host.exited.append)
+        stack.callback(lambda: clear(host.machines))
         yield host
-    finally:
-        clear(host.machines)
-        servers.close()
+
+
+def end_processes_in(folder: Path) -> None:
+    """End what still works in a folder, which is nothing unless a test has failed."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").readlink().is_relative_to(folder):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def clear(machines: Machines) -> None:

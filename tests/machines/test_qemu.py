@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -105,10 +106,14 @@ def test_a_service_killed_right_after_spawning_leaves_no_second_machine(host: Ho
 def test_a_number_of_a_process_that_is_not_ours_is_not_believed(host: Host, tmp_path: Path) -> None:
     spec = host.spec()
     host.machines.prepare(spec)
-    (folder_of(tmp_path, spec) / "qemu.pid").write_text(str(os.getpid()))
+    with subprocess.Popen(["sleep", "10"]) as bystander:
+        (folder_of(tmp_path, spec) / "qemu.pid").write_text(str(bystander.pid))
 
-    assert host.machines.state(spec.instance_id) is MachineState.STOPPED
-    host.machines.kill(spec.instance_id)
+        assert host.machines.state(spec.instance_id) is MachineState.STOPPED
+        host.machines.kill(spec.instance_id)
+
+        assert bystander.poll() is None
+        bystander.kill()
 
 
 def test_half_a_machine_is_no_machine_and_is_completed(host: Host, tmp_path: Path) -> None:
@@ -150,6 +155,29 @@ def test_qemu_has_no_privilege_and_no_descriptor_too_many(host: Host, tmp_path: 
     ours = [path for path in opened if path.startswith("/") and not path.startswith(("/dev/", f"{tmp_path}/"))]
     assert ours == []
     assert (process / "environ").read_bytes().count(b"\0") == 2
+
+
+def test_many_machines_start_at_once(host: Host) -> None:
+    specs = [host.spec(number) for number in range(1, 7)]
+
+    def launch(spec: MachineSpec) -> bool:
+        host.machines.prepare(spec)
+        return host.machines.start(spec.instance_id).already_running
+
+    with ThreadPoolExecutor(len(specs)) as pool:
+        assert not any(pool.map(launch, specs))
+
+    assert set(host.machines.list().values()) == {MachineState.RUNNING}
+
+
+def test_one_machine_started_twice_at_once_runs_once(host: Host) -> None:
+    spec = host.spec()
+    host.machines.prepare(spec)
+
+    with ThreadPoolExecutor(3) as pool:
+        started = [found.already_running for found in pool.map(host.machines.start, [spec.instance_id] * 3)]
+
+    assert sorted(started) == [False, True, True]
 
 
 def test_a_start_that_fails_says_why_and_leaves_nothing(host: Host) -> None:

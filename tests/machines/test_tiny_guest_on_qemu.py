@@ -11,7 +11,7 @@ from typing import Final
 
 import httpx
 import pytest
-from machine_hosts import NOBODY, NbdServers, clear, disk_id, machine_spec, wait_until
+from machine_hosts import NOBODY, NbdServers, clear, disk_id, end_processes_in, machine_spec, wait_until
 
 from linocut.machines import Accelerator, MachineDisk, MachineSpec, MachineState, NbdExport, QemuMachines
 
@@ -28,6 +28,7 @@ class Guest:
     """A tiny guest, and the servers behind its disk."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._boots_seen = 0
         self.servers = NbdServers(folder / "nbd")
         self.tree = folder / "tiny.raw"
@@ -63,8 +64,11 @@ class Guest:
         return file, found.copied_bytes
 
     def close(self) -> None:
-        clear(self.machines)
-        self.servers.close()
+        try:
+            clear(self.machines)
+        finally:
+            end_processes_in(self._folder)
+            self.servers.close()
 
     def _is_ready(self) -> bool:
         said = self.machines.console(self.spec.instance_id, 0, 1 << 20).data
