@@ -160,7 +160,8 @@ class Machines(Protocol):
         """Make the machine's files: its overlays, its config drive, its record.
 
         Repeating it is harmless: a disk that is there keeps its content, unless its base or size changed, which gives a fresh
-        overlay. Changes of the rest take effect at the next start. Raises MachineBusy when disks change under a running machine.
+        overlay. Changes of the rest take effect at the next start. Raises MachineBusy when disks change under a
+        running machine, or while a stopped one's are being copied.
         """
         ...
 

@@ -89,7 +89,7 @@ class QemuMachines:
             if before == spec:
                 return
             folder.make()
-            hold = folder.hold(wait_s=0)
+            hold = self._hold_unless_running(folder)
             if hold is None:
                 self._change_running(folder, spec, before)
                 return
