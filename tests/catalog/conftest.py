@@ -1,6 +1,5 @@
 """Catalogs on both databases: each test that asks for one runs twice."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,12 +9,7 @@ from psycopg import sql
 
 from linocut.catalog import Catalog
 from linocut.catalog.schema import METADATA
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from postgres_server import PostgresServer, postgres_server
-
-__all__ = ["postgres_server"]
+from postgres_server import PostgresServer
 
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
