@@ -88,16 +88,16 @@ class ChunkCache:
                 return
         arrived(view)
 
-    def load_here(self, digest: bytes, arrived: Arrival) -> None:
-        """Bring a chunk in this thread, unless another is at it already."""
+    def load_here(self, digest: bytes) -> memoryview | BlockError | None:
+        """Bring a chunk in this thread, and return it, or why it cannot be had; None if another thread is at it already."""
         with self._lock:
-            here = digest not in self._loading and digest not in self.views
-            if here:
-                self._loading[digest] = [arrived]
-        if here:
-            self._load(digest)
-        else:
-            self.load(digest, arrived)
+            view = self.views.get(digest)
+            if view is not None:
+                return view
+            if digest in self._loading:
+                return None
+            self._loading[digest] = []
+        return self._load(digest)
 
     def prefetch(self, digest: bytes) -> None:
         """Have a chunk brought that will likely be wanted, if nobody waits for others more."""
@@ -115,7 +115,7 @@ class ChunkCache:
             self.counters.failed_reads += 1
         _log.error("chunk unreadable: %s: %s", type(error).__name__, error)
 
-    def _load(self, digest: bytes) -> None:
+    def _load(self, digest: bytes) -> memoryview | BlockError:
         outcome: memoryview | BlockError
         buffer = self._buffer()
         try:
@@ -134,6 +134,7 @@ class ChunkCache:
             waiting = self._loading.pop(digest)
         for arrived in waiting:
             arrived(outcome)
+        return outcome
 
     def _fill(self, digest: bytes, buffer: bytearray) -> None:
         self.counters.misses += 1

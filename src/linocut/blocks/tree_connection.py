@@ -136,8 +136,7 @@ class TreeConnection:
                 self._read_within_chunk(cookie, offset, length)
             else:
                 self._read_across(cookie, offset, length)
-        except BlockError as error:  # a leaf cannot be read
-            self._cache.note_failure(error)
+        except BlockError as error:
             self._batch += self._replies.error(cookie, number_of(error), str(error))
 
     def _read_within_chunk(self, cookie: int, offset: int, length: int) -> None:
@@ -154,9 +153,12 @@ class TreeConnection:
                 self._follow(index)
             view = self._cache.hit(chunk[0])
             if view is None:
+                view = self._brought_here(chunk[0])
+            else:
+                self._cache.counters.hits += 1
+            if view is None:
                 self._read_missing(cookie, offset, length, [(chunk, start, length)])
                 return
-            self._cache.counters.hits += 1
             part = view[start : start + length]
         if self._replies.structured:
             kind = ReplyType.OFFSET_DATA
@@ -165,6 +167,16 @@ class TreeConnection:
         else:
             self._batch += self._replies.data(cookie, offset, length, [part])
         self._batch_bytes += length
+
+    def _brought_here(self, digest: bytes) -> memoryview | None:
+        """Bring a chunk without handing over to another thread, if no other request is held up by it; None if one might be."""
+        if self._waiting_bytes or not self._cache.is_near or self._wire.buffered >= REQUEST.size:
+            return None
+        self._send_batch()
+        outcome = self._cache.load_here(digest)
+        if isinstance(outcome, BlockError):
+            raise outcome
+        return outcome
 
     def _read_across(self, cookie: int, offset: int, length: int) -> None:
         wanted = [
@@ -187,8 +199,15 @@ class TreeConnection:
         if leaf is None:
             if len(self._leaves) >= _LEAVES_HELD:
                 self._leaves.clear()
-            leaf = self._leaves[number] = self._tree.leaf(number)
+            leaf = self._leaves[number] = self._read_leaf(number)
         return leaf
+
+    def _read_leaf(self, number: int) -> tuple[Chunk | None, ...]:
+        try:
+            return self._tree.leaf(number)
+        except BlockError as error:
+            self._cache.note_failure(error)
+            raise
 
     def _follow(self, index: int) -> None:
         """Note where the client reads; one that goes straight on gets the next chunks ahead of asking."""
@@ -210,24 +229,19 @@ class TreeConnection:
         waiting.parts = [_ZEROS[start : start + size] for _, start, size in wanted]
         slots = [(slot, chunk, start, size) for slot, (chunk, start, size) in enumerate(wanted) if chunk is not None]
         waiting.missing = len(slots)
-        alone = self._reserve(length)
+        self._reserve(length)
         if self._sender is None:
             self._sender = threading.Thread(target=self._send_arrived, name="nbd-send", daemon=True)
             self._sender.start()
-        load = self._cache.load
-        if alone and len(slots) == 1 and self._cache.is_near and self._wire.buffered < REQUEST.size:
-            load = self._cache.load_here
         for slot, chunk, start, size in slots:
-            load(chunk.digest, partial(self._arrive, waiting, slot, start, size))
+            self._cache.load(chunk.digest, partial(self._arrive, waiting, slot, start, size))
 
-    def _reserve(self, length: int) -> bool:
-        """Wait until there is room for a read to wait; tell whether no other waits."""
+    def _reserve(self, length: int) -> None:
+        """Wait until there is room for a read to wait."""
         with self._changed:
             while self._waiting_bytes and self._waiting_bytes + length > _WAITING_BYTES:
                 self._changed.wait()
-            alone = self._waiting_bytes == 0
             self._waiting_bytes += length
-        return alone
 
     def _arrive(self, waiting: _Waiting, slot: int, start: int, size: int, outcome: memoryview | BlockError) -> None:
         with self._changed:
