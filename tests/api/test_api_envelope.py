@@ -1,3 +1,4 @@
+import itertools
 import json
 
 import pytest
@@ -54,6 +55,12 @@ def test_a_body_beyond_the_limit_is_refused_and_one_at_the_limit_is_read(person:
 
     assert code_of(person.send(Request(body=largest))) == "InvalidInstanceType.Malformed"
     assert code_of(person.send(Request(body=largest + b" "))) == "RequestSizeLimitExceeded"
+
+
+def test_a_body_without_end_is_answered_before_its_end(http: Http) -> None:
+    answer = http.request("POST", "/", itertools.repeat(bytes(MAX_BODY_BYTES), 1000))
+
+    assert code_of(answer.json()["Response"]) == "RequestSizeLimitExceeded"
 
 
 def test_authentication_comes_before_everything_else(person: Person) -> None:

@@ -146,6 +146,11 @@ def test_a_launch_that_cannot_be_is_refused_and_leaves_nothing(
     assert person.call("DescribeInstances")["TotalCount"] == 0
 
 
+def test_a_dry_run_has_no_ids_and_leaves_nothing(person: Person, image_id: str) -> None:
+    assert set(person.call("RunInstances", _order(image_id, DryRun=True))) == {"RequestId"}
+    assert person.call("DescribeInstances")["TotalCount"] == 0
+
+
 def test_how_to_stop_is_said_once(person: Person) -> None:
     nobodys = {"InstanceIds": ["ins-00000000"]}
 

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from linocut.api import own
 from linocut.api.calls import MAX_BODY_BYTES, Arrival
@@ -31,6 +32,7 @@ from linocut.api.wire import Wire
 from linocut.cloud.context import Cloud
 
 SERVICES: Final = (CVM, own.LINOCUT)
+_DROPPED_BYTES: Final = 8 * MAX_BODY_BYTES
 
 
 def create_app(cloud: Cloud, *, now: Callable[[], float] = time.time) -> ASGIApp:
@@ -55,7 +57,8 @@ class _WireEndpoint:
         self._wire = wire
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":
+            await WebSocketClose()(scope, receive, send)
             return
         body = await _read_body(receive)
         client = scope.get("client")
@@ -74,7 +77,10 @@ class _WireEndpoint:
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """Return the request's body, or None if it is longer than allowed; the rest of such a one is read and dropped."""
+    """Return the request's body, or None if it is longer than allowed.
+
+    The rest of such a one is read and dropped, up to a point, for clients hear an answer only once they have sent all.
+    """
     parts: list[bytes] = []
     size = 0
     while True:
@@ -85,5 +91,5 @@ async def _read_body(receive: Receive) -> bytes | None:
         size += len(part)
         if size <= MAX_BODY_BYTES:
             parts.append(part)
-        if not message.get("more_body", False):
+        if not message.get("more_body", False) or size > _DROPPED_BYTES:
             return b"".join(parts) if size <= MAX_BODY_BYTES else None

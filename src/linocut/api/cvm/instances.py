@@ -7,7 +7,7 @@ Source: CVM RunInstances, StartInstances, StopInstances, RebootInstances, Termin
 from collections.abc import Mapping
 from typing import Any, Final
 
-from msgspec import field
+from msgspec import UNSET, UnsetType, field
 
 from linocut.api.codes import codes
 from linocut.api.cvm import instance_lists
@@ -124,7 +124,7 @@ UNSUPPORTED_IN_RUN: Final[Mapping[str, AsksNothing]] = {
 class InstancesStarted(Answer):
     """The answer of RunInstances; a dry run has no ids."""
 
-    instance_id_set: list[str]
+    instance_id_set: list[str] | UnsetType = UNSET
 
 
 class StartInstances(Shape):
@@ -184,7 +184,7 @@ def run_instances(cloud: Cloud, caller: Caller, request: RunInstances) -> Instan
         project_id=request.placement.project_id,
         dry_run=request.dry_run,
     )
-    return InstancesStarted(instance_id_set=list(instances.run_instances(cloud, caller, order)))
+    return InstancesStarted(instance_id_set=list(instances.run_instances(cloud, caller, order)) or UNSET)
 
 
 def start_instances(cloud: Cloud, caller: Caller, request: StartInstances) -> Answer:
