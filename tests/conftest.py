@@ -1,0 +1,15 @@
+"""What every room's tests share."""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))
+
+from postgres_server import postgres_server
+
+__all__ = ["postgres_server"]
+
+# Programs that tests start again and again are compiled once.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False

@@ -1,0 +1,253 @@
+"""What users do while the service is killed: each scenario names the steps that it reaches."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from crash_world import World, attempt
+from guest_disk import DISK_BYTES, READ_AT, WRITTEN_AT
+
+GIB: Final = 1 << 30
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One operation: what it needs, how it is asked for, what must have come of it, and the steps to kill the service at.
+
+    `prepare` returns the ids that the others get; `check` asserts what a user sees once the service is back, and puts the world
+    in order again. What `prepare` broke, `mend` mends before that. Steps are those of workflows, and `<workflow>.start`.
+    """
+
+    steps: tuple[str, ...]
+    prepare: Callable[[World], str]
+    act: Callable[[World, str], None]
+    check: Callable[[World, str], None]
+    mend: Callable[[str], None] = lambda _: None
+
+
+def _new_image(world: World, before: str) -> str:
+    """Return the image that came after those that are named, joined by commas."""
+    (image,) = [image for image in world.images() if str(image["ImageId"]) not in before.split(",")]
+    return str(image["ImageId"])
+
+
+def _known_images(world: World) -> str:
+    return ",".join(str(image["ImageId"]) for image in world.images())
+
+
+def _drop_image(world: World, image_id: str) -> None:
+    world.call("DeleteImages", ImageIds=[image_id], DeleteBindedSnap=True)
+
+
+def _check_imported(world: World, before: str, again: Callable[[], str]) -> None:
+    image_id = _new_image(world, before)
+    assert world.await_image(image_id) == "NORMAL"
+    with world.tree(image_id) as tree:
+        assert tree.read(0, DISK_BYTES) == (world.folder / "guest.raw").read_bytes()
+    second = again()
+    assert world.await_image(second) == "NORMAL"
+    assert world.root(second) == world.root(image_id)
+    for each in (image_id, second):
+        _drop_image(world, each)
+
+
+def _check_import(world: World, before: str) -> None:
+    _check_imported(world, before, lambda: world.import_image(world.files.url("guest.qcow2")))
+
+
+def _announce_upload(world: World) -> str:
+    return f"{_known_images(world)},{world.upload('guest.raw')}"
+
+
+def _import_upload(world: World, before: str) -> None:
+    attempt(world.import_image, before.rpartition(",")[2])
+
+
+def _check_upload(world: World, before: str) -> None:
+    _check_imported(world, before, lambda: world.import_image(world.upload("guest.raw")))
+
+
+def _check_unsafe(world: World, before: str) -> None:
+    image_id = _new_image(world, before)
+    assert world.await_image(image_id) == "IMPORTFAILED"
+    assert "backing" in world.failure(image_id)
+    _drop_image(world, image_id)
+
+
+def _check_created(world: World, before: str) -> None:
+    image_id = _new_image(world, before)
+    assert world.await_image(image_id) == "NORMAL"
+    with world.tree(image_id) as tree:
+        assert tree.size_bytes == 50 * GIB
+        assert tree.read(WRITTEN_AT, 4) != bytes(4), "what the guest wrote is missing"
+        assert tree.read(READ_AT, 4096) == (world.folder / "guest.raw").read_bytes()[READ_AT : READ_AT + 4096]
+    (instance_id,) = world.running()
+    world.await_console(instance_id, b"d.")
+    second = world.create_image(instance_id)
+    assert world.await_image(second) == "NORMAL"
+    world.await_instance(instance_id)
+    for each in (image_id, second):
+        _drop_image(world, each)
+
+
+def _check_created_by_force(world: World, before: str) -> None:
+    (instance_id,) = world.running()
+    assert world.instance_of(instance_id)["LatestOperationState"] == "SUCCESS"
+    _check_created(world, before)
+
+
+def _check_ran(world: World, before: str) -> None:
+    (instance_id,) = [each["InstanceId"] for each in world.instances() if each["InstanceId"] not in before]
+    assert world.await_instance(instance_id) == "RUNNING"
+    world.await_console(instance_id, b"d.")
+    (second,) = world.run(world.base)
+    assert world.await_instance(second) == "RUNNING"
+    world.call("TerminateInstances", InstanceIds=[instance_id, second])
+    world.await_rest()
+
+
+def _hide_base(world: World) -> str:
+    """Take the base image's tree away, so that no machine starts from it."""
+    tree = world.object_of(world.root(world.base))
+    tree.rename(tree.with_suffix(".hidden"))
+    return str(tree)
+
+
+def _show_base(tree: str) -> None:
+    Path(tree).with_suffix(".hidden").rename(tree)
+
+
+def _check_failed_launch(world: World, _tree: str) -> None:
+    (failed,) = [each for each in world.instances() if each["InstanceState"] == "LAUNCH_FAILED"]
+    assert failed["LatestOperationState"] == "FAILED"
+    assert "store" in failed["LatestOperationErrorMsg"]
+    (second,) = world.run(world.base)
+    assert world.await_instance(second) == "RUNNING"
+    world.call("TerminateInstances", InstanceIds=[second])
+    world.await_rest()
+    world.forget_failed_launches()
+
+
+def _stop(how: str) -> Callable[[World, str], None]:
+    return lambda world, instance_id: attempt(world.call, "StopInstances", InstanceIds=[instance_id], StopType=how)
+
+
+def _reboot(how: str) -> Callable[[World, str], None]:
+    return lambda world, instance_id: attempt(world.call, "RebootInstances", InstanceIds=[instance_id], StopType=how)
+
+
+def _check_stopped(world: World, instance_id: str) -> None:
+    assert world.instance_of(instance_id)["InstanceState"] == "STOPPED"
+    world.await_rest()
+    world.power_on(instance_id)
+    world.await_console(instance_id, b"d.")
+
+
+def _check_still_on(world: World, instance_id: str) -> None:
+    assert world.instance_of(instance_id)["InstanceState"] == "RUNNING"
+    assert world.instance_of(instance_id)["LatestOperationState"] == "FAILED"
+
+
+def _check_running(world: World, instance_id: str) -> None:
+    assert world.instance_of(instance_id)["InstanceState"] == "RUNNING"
+    world.await_console(instance_id, b"d.")
+
+
+def _check_gone(world: World, instance_id: str) -> None:
+    assert world.instance(instance_id) is None
+
+
+SCENARIOS: Final[Mapping[str, Scenario]] = {
+    "importing from a URL": Scenario(
+        (
+            "import-image.start",
+            "import-image.plan",
+            "import-image.fetch",
+            "import-image.inspect",
+            "import-image.ingest",
+            "import-image.record",
+            "import-image.tidy",
+        ),
+        _known_images,
+        lambda world, _: attempt(world.import_image, world.files.url("guest.qcow2")),
+        _check_import,
+    ),
+    "importing an upload": Scenario(
+        ("import-image.fetch", "import-image.ingest", "import-image.tidy"), _announce_upload, _import_upload, _check_upload
+    ),
+    "importing an unsafe disk": Scenario(
+        ("import-image.inspect", "image.record-failed"),
+        _known_images,
+        lambda world, _: attempt(world.import_image, world.files.url("unsafe.qcow2")),
+        _check_unsafe,
+    ),
+    "imaging a running instance": Scenario(
+        (
+            "create-image.start",
+            "create-image.copy",
+            "create-image.record",
+            "create-image.confirm",
+            "create-image.release",
+        ),
+        _known_images,
+        lambda world, _: attempt(world.create_image, world.running()[0]),
+        _check_created,
+    ),
+    "imaging an instance with its power off": Scenario(
+        ("create-image.quiesce", "create-image.copy", "create-image.resume", "create-image.release"),
+        _known_images,
+        lambda world, _: attempt(world.create_image, world.running()[0], force_poweroff=True),
+        _check_created_by_force,
+    ),
+    "running an instance": Scenario(
+        ("run-instance.start", "run-instance.launch", "run-instance.record-launched"),
+        lambda world: ",".join(world.running()),
+        lambda world, _: attempt(world.run, world.base),
+        _check_ran,
+    ),
+    "a launch that fails": Scenario(
+        ("run-instance.undo-launch", "run-instance.record-failed"),
+        _hide_base,
+        lambda world, _: attempt(world.run, world.base),
+        _check_failed_launch,
+        _show_base,
+    ),
+    "asking to stop": Scenario(
+        ("stop-instance-soft.start", "instance.power-off"), World.running_one, _stop("SOFT"), _check_still_on
+    ),
+    "asking to stop, then stopping": Scenario(
+        ("instance.power-off", "instance.settle"),
+        World.running_one,
+        _stop("SOFT_FIRST"),
+        _check_stopped,
+    ),
+    "a way of stopping that is forgotten": Scenario(
+        ("stop-instance-soft_first.start",), World.running_one, _stop("SOFT_FIRST"), _check_still_on
+    ),
+    "another way of stopping that is forgotten": Scenario(
+        ("stop-instance-hard.start",), World.running_one, _stop("HARD"), _check_still_on
+    ),
+    "starting": Scenario(
+        ("start-instance.start", "instance.power-on", "instance.settle"),
+        World.stopped_one,
+        lambda world, instance_id: attempt(world.call, "StartInstances", InstanceIds=[instance_id]),
+        _check_running,
+    ),
+    "asking to reboot": Scenario(("reboot-instance-soft.start",), World.running_one, _reboot("SOFT"), _check_running),
+    "asking to reboot, then rebooting": Scenario(
+        ("reboot-instance-soft_first.start",), World.running_one, _reboot("SOFT_FIRST"), _check_running
+    ),
+    "rebooting": Scenario(
+        ("reboot-instance-hard.start", "instance.power-off", "instance.power-on"),
+        World.running_one,
+        _reboot("HARD"),
+        _check_running,
+    ),
+    "terminating": Scenario(
+        ("terminate-instance.start", "terminate-instance.destroy", "terminate-instance.forget"),
+        World.another_one,
+        lambda world, instance_id: attempt(world.call, "TerminateInstances", InstanceIds=[instance_id]),
+        _check_gone,
+    ),
+}
