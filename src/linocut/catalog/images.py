@@ -13,7 +13,7 @@ from linocut.catalog.rows import add_unless_taken, folded, guarded_update, lock_
 from linocut.catalog.schema import IMAGE_SNAPSHOTS, IMAGES, SHARES
 from linocut.catalog.tags import drop_tags, put_tags, replace_tags, tags_of
 from linocut.model.errors import ImageNameTaken
-from linocut.model.ids import ImageId, Region, SnapshotId, Uin
+from linocut.model.ids import ImageId, InstanceId, Region, SnapshotId, Uin
 from linocut.model.records import Image, Snapshot, Tag
 from linocut.model.states import IMAGE_MOVES, ImageState
 
@@ -82,6 +82,10 @@ class Images:
     def in_states(self, states: Iterable[ImageState]) -> tuple[Image, ...]:
         """Return the images of every region and account that are in one of the states, oldest first."""
         return self._records(IMAGES.c.state.in_(tuple(states)))
+
+    def made_of(self, instance_id: InstanceId) -> tuple[Image, ...]:
+        """Return the images that were made of this instance."""
+        return self._records(IMAGES.c.source_instance == instance_id)
 
     def snapshots_of(self, image_id: ImageId) -> tuple[Snapshot, ...]:
         """Return the image's snapshots, the system disk's first."""

@@ -252,6 +252,7 @@ def delete_images(cloud: Cloud, caller: Caller, image_ids: Sequence[str], *, del
             image = own_image(tx, caller, image_id)
             if image.state in _TRANSIENT:
                 raise errors.ImageStateForbids(f"Image {image_id} is {image.state}.")
+            tx.images.hold(image)
             if tx.shares.count(image.image_id):
                 raise errors.ImageInShared(f"Image {image_id} is shared: cancel its shares first.")
             if dry_run:
@@ -268,7 +269,10 @@ def image_quota(cloud: Cloud, _caller: Caller) -> int:
 
 
 def publish_image(cloud: Cloud, caller: Caller, image_id: str, *, public: bool) -> None:
-    """Make an own image public in its region, or private again. Raises OperatorOnly, ImageNotFound, ImageStateForbids."""
+    """Make an own image public in its region, or private again.
+
+    Raises OperatorOnly, ImageIdMalformed, ImageNotFound, ImageStateForbids, ImageQuotaExceeded.
+    """
     if not caller.account.is_operator:
         raise errors.OperatorOnly("Only the operator may publish images.")
     if not is_id("img", image_id):
@@ -279,6 +283,8 @@ def publish_image(cloud: Cloud, caller: Caller, image_id: str, *, public: bool) 
             raise errors.ImageNotFound(f"There is no image {image_id}.")
         if image.state is not ImageState.NORMAL:
             raise errors.ImageStateForbids(f"Image {image_id} is {image.state}.")
+        if image.is_public and not public:
+            _take_quota(cloud, caller, tx)
         tx.images.update(image, is_public=public)
 
 

@@ -326,6 +326,7 @@ def _plan(tx: Tx, caller: Caller, order: RunOrder) -> _Plan:
     image = visible_image(tx, caller, order.image_id)
     if image.state is not ImageState.NORMAL:
         raise errors.ImageStateForbids(f"Image {order.image_id} is {image.state}.")
+    tx.images.hold(image)  # its trees must not be swept before the disks on them are recorded
     if order.charge_type != "POSTPAID_BY_HOUR":
         raise errors.ParameterUnsupported(f"InstanceChargeType {order.charge_type} is not supported: POSTPAID_BY_HOUR is.")
     if order.project_id != 0:
@@ -369,6 +370,7 @@ def _check_login(tx: Tx, caller: Caller, order: RunOrder, image: Image) -> None:
     for key_id in order.key_ids:
         if not is_id("skey", key_id):
             raise errors.KeyIdMalformed(f"{key_id!r} is no key pair id.")
+    tx.keys.lock_quota(caller.account.uin)
     found = {pair.key_id for pair in tx.keys.owned(caller.account.uin, [KeyId(key_id) for key_id in order.key_ids])}
     for key_id in order.key_ids:
         if key_id not in found:

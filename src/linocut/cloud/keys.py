@@ -98,6 +98,7 @@ def delete_key_pairs(cloud: Cloud, caller: Caller, ids: Sequence[str]) -> None:
     listing.check_count("KeyIds", ids, _IDS)
     wanted = _key_ids(list(dict.fromkeys(ids)))
     with cloud.catalog.begin() as tx:
+        tx.keys.lock_quota(caller.account.uin)  # a launch that names one of them waits, and then misses it
         _require_all(tx, caller, wanted)
         for key_id in wanted:
             if tx.instances.using_key(key_id):
@@ -125,6 +126,7 @@ def _add(cloud: Cloud, caller: Caller, name: str, project_id: int, public_key: s
         tags=rules.tags(tags),
     )
     with cloud.catalog.begin() as tx:
+        tx.keys.lock_quota(caller.account.uin)
         if tx.keys.count(caller.account.uin) >= cloud.settings.key_quota:
             raise errors.KeyQuotaExceeded(f"You have {cloud.settings.key_quota} key pairs already.")
         tx.keys.add(pair)

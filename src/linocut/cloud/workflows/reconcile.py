@@ -85,11 +85,13 @@ def _reconcile_settled(cloud: Cloud, engine: Engine, instance: Instance) -> None
 
 
 def _is_being_imaged(cloud: Cloud, instance: Instance, engine: Engine) -> bool:
+    """Tell whether the image of an instance is under way, or waits to be; a failed or finished image's workflow may be, too."""
     with cloud.catalog.read() as tx:
-        creating = tx.images.in_states([ImageState.CREATING])
-        made = [image for image in tx.images.in_states(ImageState) if image.source_instance == instance.instance_id]
-    under_way = any(engine.progress("create-image", image.image_id) is Progress.UNDER_WAY for image in made)
-    return under_way or any(image.source_instance == instance.instance_id for image in creating)
+        images = tx.images.made_of(instance.instance_id)
+    return any(
+        image.state is ImageState.CREATING or engine.progress("create-image", image.image_id) is Progress.UNDER_WAY
+        for image in images
+    )
 
 
 def _reconcile_moving(cloud: Cloud, engine: Engine, instance: Instance) -> None:
