@@ -16,7 +16,7 @@ from linocut.cloud import listing, passwords, places
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.images import visible_image
-from linocut.machines import ConsoleChunk
+from linocut.machines import ConsoleChunk, MachineGone
 from linocut.model import errors, rules
 from linocut.model.ids import DiskId, InstanceId, KeyId, is_id, new_id
 from linocut.model.places import InstanceType
@@ -253,7 +253,10 @@ def console(cloud: Cloud, caller: Caller, instance_id: str, *, offset: int, limi
         raise errors.PageOutOfRange(f"Offset is at least 0, Limit takes 1 to {_CONSOLE_BYTES}.")
     with cloud.catalog.read() as tx:
         instance = _owned(tx, caller, [instance_id])[0]
-    return cloud.machines.console(instance.instance_id, offset, limit)
+    try:
+        return cloud.machines.console(instance.instance_id, offset, limit)
+    except MachineGone:  # not made yet, or not any more
+        return ConsoleChunk(b"", 0, 0, 0)
 
 
 def _begin(
