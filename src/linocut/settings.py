@@ -6,6 +6,7 @@ environment wins. Lists are separated by commas in the environment. An unknown n
 
 import dataclasses
 import hashlib
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -183,8 +184,8 @@ def _check(settings: Settings) -> None:
     if settings.accelerator not in {"auto", "kvm", "tcg"}:
         raise SettingsError("accelerator takes auto, kvm or tcg.")
     for name, value in dataclasses.asdict(settings).items():
-        if isinstance(value, int | float) and value < 0:
-            raise SettingsError(f"{name} is below zero.")
+        if isinstance(value, int | float) and not 0 <= value < math.inf:
+            raise SettingsError(f"{name} takes a finite number from zero up.")
     host, _, port = settings.listen.rpartition(":")
     if not host or not port.isdecimal():
         raise SettingsError("listen takes HOST:PORT.")
