@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from belongings import ZONE, Belongings, a_name, one_of_each
+from belongings import ZONE, Belongings, a_name, normal_image, one_of_each
 from signed_calls import Person
 from wire_values import EVERY_ACTION
 
@@ -110,3 +110,27 @@ def test_images_and_instances_are_of_one_region(cloud: Cloud, person: Person, re
     assert person.code("DeleteImages", {"ImageIds": [mine.image_id]}, region=region) == "InvalidImageId.NotFound"
     assert person.code("StopInstances", {"InstanceIds": [mine.instance_id]}, region=region) == "InvalidInstanceId.NotFound"
     assert person.call("DescribeKeyPairs", {"KeyIds": [mine.key_id]}, region=region)["TotalCount"] == 1
+
+
+def test_a_shared_image_is_for_starting_instances_and_nothing_else(cloud: Cloud, new_person: Callable[[], Person]) -> None:
+    owner, sharee = new_person(), new_person()
+    image_id = normal_image(cloud, owner)
+    share = {"ImageId": image_id, "AccountIds": [sharee.account.uin], "Permission": "SHARE"}
+    assert owner.code("ModifyImageSharePermission", share) == "OK"
+
+    def may(action: str, service: str = "cvm", **parameters: object) -> str:
+        return sharee.code(action, parameters, service=service)
+
+    onwards = {"AccountIds": [new_person().account.uin], "Permission": "SHARE"}
+    assert may("DescribeImages", ImageIds=[image_id]) == "OK"
+    assert may("RunInstances", Placement={"Zone": ZONE}, ImageId=image_id) == "OK"
+    assert may("ModifyImageAttribute", ImageId=image_id, ImageName="x") == "UnsupportedOperation.SharedImageModifyUnsupported"
+    assert may("DeleteImages", ImageIds=[image_id]) == "InvalidParameterValue.InvalidImageIdIsShared"
+    assert may("ModifyImageSharePermission", ImageId=image_id, **onwards) == "UnauthorizedOperation.ImageNotBelongToAccount"
+    assert may("DescribeImageSharePermission", ImageId=image_id) == "UnauthorizedOperation.ImageNotBelongToAccount"
+    assert may("DescribeImageUsage", "linocut", ImageIds=[image_id]) == "InvalidImageId.NotFound"
+    assert may("PublishImage", "linocut", ImageId=image_id, Public=True) == "UnauthorizedOperation"
+    assert owner.code("DeleteImages", {"ImageIds": [image_id]}) == "InvalidImageId.InShared"
+    assert owner.code("ModifyImageSharePermission", share | {"Permission": "CANCEL"}) == "OK"
+    assert sharee.call("DescribeImages", {"ImageIds": [image_id]})["TotalCount"] == 0
+    assert may("RunInstances", Placement={"Zone": ZONE}, ImageId=image_id) == "InvalidImageId.NotFound"
