@@ -1,11 +1,11 @@
 import json
-import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_program import PROGRAM, Linocut, clean_environment
+from cli_program import Linocut, run_linocut
 from fake_wire import SECRET_ID, SECRET_KEY, FakeWire
 
 
@@ -29,20 +29,8 @@ def state(tmp_path: Path, wire: FakeWire) -> Path:
 
 @pytest.fixture
 def linocut(tmp_path: Path) -> Linocut:
-    """Return the program as a function; it must end within 20 s."""
-
-    def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [PROGRAM, *(str(argument) for argument in arguments)],
-            cwd=tmp_path,
-            env=clean_environment(**variables),
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-        )
-
-    return run
+    """Return the program as a function that runs it in a directory of its own."""
+    return partial(run_linocut, tmp_path)
 
 
 @pytest.fixture

@@ -214,8 +214,8 @@ def test_stopping_all_stops_every_running_instance_a_hundred_at_a_time(wire: Fak
         (["instance", "stop", "ins-1", "--hard"], "StopInstances", {"InstanceIds": ["ins-1"], "StopType": "HARD"}),
         (["instance", "reboot", "ins-1"], "RebootInstances", {"InstanceIds": ["ins-1"]}),
         (["instance", "terminate", "ins-1"], "TerminateInstances", {"InstanceIds": ["ins-1"]}),
-        (["image", "delete", "img-1"], "DeleteImages", {"ImageIds": ["img-1"], "DeleteBindedSnap": True}),
-        (["key", "delete", "skey-1"], "DeleteKeyPairs", {"KeyIds": ["skey-1"]}),
+        (["image", "delete", "img-00000001"], "DeleteImages", {"ImageIds": ["img-00000001"], "DeleteBindedSnap": True}),
+        (["key", "delete", "skey-00000001"], "DeleteKeyPairs", {"KeyIds": ["skey-00000001"]}),
     ],
 )
 def test_a_command_on_named_things_sends_their_ids(

@@ -4,69 +4,81 @@ import json
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_program import PROGRAM, Linocut, clean_environment
+from cli_program import PROGRAM, Linocut, clean_environment, run_linocut
 
 READY = re.compile(r"listening on (http://127\.0\.0\.1:[0-9]+)\n")
-Serve = Callable[..., subprocess.Popen[str]]
+END_S = 60
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service that listens, its state directory, and an account that was made before its first start."""
+
+    directory: Path
+    early_account: dict[str, Any]
+
+
+@contextmanager
+def started(directory: Path) -> Iterator[subprocess.Popen[str]]:
+    """Give a service that listens, and end it as an operator would, unless the block has killed it."""
+    with subprocess.Popen(
+        [PROGRAM, "serve", "--state", directory, "--listen", "127.0.0.1:0"],
+        cwd=directory.parent, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as service:  # fmt: skip
+        try:
+            assert service.stdout is not None
+            assert READY.fullmatch(service.stdout.readline())
+            yield service
+        finally:
+            service.terminate()
+            assert service.wait(END_S) in {0, -signal.SIGKILL}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Return a service that the tests of this file share."""
+    directory = tmp_path_factory.mktemp("shared") / "state"
+    early = run_linocut(directory.parent, "account", "create", "early", "--state", directory, "--json")
+    with started(directory):
+        yield Running(directory, json.loads(early.stdout))
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return tmp_path / "state"
+def directory(tmp_path: Path) -> Iterator[Path]:
+    """Return a state directory on which nothing runs any more when the test has ended, however it ended."""
+    yield tmp_path / "state"
+    run_linocut(tmp_path, "instance", "stop", "--all", "--hard", "--state", tmp_path / "state")
 
 
-@pytest.fixture
-def serve(directory: Path, tmp_path: Path) -> Iterator[Serve]:
-    """Return a function that starts the service and returns it once it listens; guests are stopped at the end."""
-    started: list[subprocess.Popen[str]] = []
+def test_a_first_start_leaves_the_operators_credentials_and_the_endpoint(service: Running, linocut: Linocut) -> None:
+    credentials = service.directory / "credentials.json"
 
-    def start() -> subprocess.Popen[str]:
-        service = subprocess.Popen(
-            [PROGRAM, "serve", "--state", directory, "--listen", "127.0.0.1:0", "--stop-guests"],
-            cwd=tmp_path, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
-        started.append(service)
-        assert service.stdout is not None
-        assert READY.fullmatch(service.stdout.readline())
-        return service
-
-    yield start
-    for service in started:
-        service.send_signal(signal.SIGTERM)
-        service.communicate(timeout=30)
-
-
-def test_a_first_start_leaves_the_operators_credentials_and_the_endpoint(serve: Serve, directory: Path, linocut: Linocut) -> None:
-    service = serve()
-
-    credentials = directory / "credentials.json"
     held = json.loads(credentials.read_text())
+
     assert list(held) == ["Uin", "AppId", "SecretId", "SecretKey"]
     assert (type(held["Uin"]), type(held["AppId"])) == (str, int)
     assert credentials.stat().st_mode & 0o777 == 0o600
-    assert linocut("image", "list", "--state", directory).returncode == 0
-
-    service.send_signal(signal.SIGTERM)
-    assert service.wait(30) == 0
+    assert linocut("image", "list", "--state", service.directory).returncode == 0
 
 
-def test_accounts_are_made_while_the_service_runs_and_while_it_does_not(serve: Serve, directory: Path, linocut: Linocut) -> None:
-    before = json.loads(linocut("account", "create", "before", "--state", directory, "--json").stdout)
-    serve()
-    during = json.loads(linocut("account", "create", "during", "--state", directory, "--json").stdout)
-    again = linocut("account", "create", "during", "--state", directory, "--json")
+def test_accounts_are_made_while_the_service_runs_and_while_it_does_not(service: Running, linocut: Linocut) -> None:
+    made = linocut("account", "create", "late", "--state", service.directory, "--json")
+    again = linocut("account", "create", "late", "--state", service.directory, "--json")
 
-    for made in (before, during):
-        keys = {"TENCENTCLOUD_SECRET_ID": made["SecretId"], "TENCENTCLOUD_SECRET_KEY": made["SecretKey"]}
-        called = linocut("image", "list", "--endpoint", (directory / "endpoint").read_text().strip(), **keys)
+    endpoint = (service.directory / "endpoint").read_text().strip()
+    for account in (service.early_account, json.loads(made.stdout)):
+        keys = {"TENCENTCLOUD_SECRET_ID": account["SecretId"], "TENCENTCLOUD_SECRET_KEY": account["SecretKey"]}
+        called = linocut("image", "list", "--endpoint", endpoint, **keys)
         assert called.returncode == 0, called.stderr
-    listed = json.loads(linocut("account", "list", "--state", directory, "--json").stdout)
-    assert [(held["Name"], held["IsOperator"]) for held in listed] == [("before", False), ("operator", True), ("during", False)]
+    listed = json.loads(linocut("account", "list", "--state", service.directory, "--json").stdout)
+    assert [(held["Name"], held["IsOperator"]) for held in listed] == [("early", False), ("operator", True), ("late", False)]
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr.startswith("linocut: ")
 
@@ -85,59 +97,53 @@ def import_disk(linocut: Linocut, directory: Path, disk: Path) -> dict[str, Any]
 
 
 def test_an_uploaded_disk_is_an_image_whose_bytes_the_store_can_verify(
-    serve: Serve, directory: Path, linocut: Linocut, tmp_path: Path
+    service: Running, linocut: Linocut, tmp_path: Path
 ) -> None:
-    serve()
-
-    imported = import_disk(linocut, directory, tmp_path / "disk.raw")
+    imported = import_disk(linocut, service.directory, tmp_path / "disk.raw")
 
     assert imported["ImageState"] == "NORMAL"
-    verified = json.loads(linocut("store", "verify", "--state", directory, "--json").stdout)
-    held = json.loads(linocut("store", "stat", "--state", directory, "--json").stdout)
-    swept = json.loads(linocut("store", "gc", "--state", directory, "--grace-s", "0", "--json").stdout)
+    verified = json.loads(linocut("store", "verify", "--state", service.directory, "--json").stdout)
+    held = json.loads(linocut("store", "stat", "--state", service.directory, "--json").stdout)
+    swept = json.loads(linocut("store", "gc", "--state", service.directory, "--grace-s", "0", "--json").stdout)
     assert verified["objects"] == held["chunks"] + held["nodes"] == swept["kept"]
     assert (verified["corrupt"], verified["missing"]) == ([], [])
 
-    chunk = next(file for file in (directory / "stores" / "ap-guangzhou" / "chunks").rglob("*") if file.is_file())
+    chunks = service.directory / "stores" / "ap-guangzhou" / "chunks"
+    chunk = next(file for file in chunks.rglob("*") if file.is_file())
     chunk.write_bytes(b"flipped")
-    damaged = linocut("store", "verify", "--state", directory)
+    damaged = linocut("store", "verify", "--state", service.directory)
     assert damaged.returncode == 1
     assert "NOT SOUND" in damaged.stdout
     assert chunk.name in damaged.stdout
 
 
-def test_guests_that_a_service_left_running_are_stopped_without_it(
-    serve: Serve, directory: Path, linocut: Linocut, tmp_path: Path
-) -> None:
-    service = serve()
-    image = import_disk(linocut, directory, tmp_path / "disk.raw")["ImageId"]
-    started = linocut("run", image, "--wait", "--state", directory, "--json")
-    assert json.loads(started.stdout)[0]["InstanceState"] == "RUNNING", started.stderr
-    service.kill()
-    service.communicate()
+def test_guests_that_a_service_left_running_are_stopped_without_it(directory: Path, tmp_path: Path, linocut: Linocut) -> None:
+    with started(directory) as killed:
+        image = import_disk(linocut, directory, tmp_path / "disk.raw")["ImageId"]
+        ran = linocut("run", image, "--wait", "--state", directory, "--json")
+        assert json.loads(ran.stdout)[0]["InstanceState"] == "RUNNING", ran.stderr
+        killed.kill()
 
     stopped = linocut("instance", "stop", "--all", "--hard", "--state", directory, "--json")
 
     assert json.loads(stopped.stdout) == {"Stopped": 1}, stopped.stderr
-    serve()
-    (instance,) = json.loads(linocut("instance", "list", "--state", directory, "--json").stdout)
-    assert instance["InstanceState"] == "STOPPED"
+    with started(directory):
+        (instance,) = json.loads(linocut("instance", "list", "--state", directory, "--json").stdout)
+        assert instance["InstanceState"] == "STOPPED"
 
 
-def test_two_services_do_not_share_a_state_directory(serve: Serve, directory: Path, linocut: Linocut) -> None:
-    serve()
-
-    second = linocut("serve", "--state", directory, "--listen", "127.0.0.1:0")
+def test_two_services_do_not_share_a_state_directory(service: Running, linocut: Linocut) -> None:
+    second = linocut("serve", "--state", service.directory, "--listen", "127.0.0.1:0")
 
     assert second.returncode == 1
     assert "Another service" in second.stderr
     assert second.stdout == ""
 
 
-def test_a_setting_that_is_none_is_refused(directory: Path, linocut: Linocut, tmp_path: Path) -> None:
+def test_a_setting_that_is_none_is_refused(linocut: Linocut, tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text("colour = 'red'\n")
 
-    done = linocut("serve", "--state", directory, "--settings", "settings.toml")
+    done = linocut("serve", "--state", tmp_path / "state", "--settings", "settings.toml")
 
     assert done.returncode == 1
     assert "colour is no setting" in done.stderr

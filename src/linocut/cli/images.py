@@ -11,8 +11,9 @@ from linocut.cli.output import print_json, print_table
 from linocut.cli.uploads import upload
 from linocut.cli.waiting import await_image
 from linocut.cli.wire import ClientOptions, JsonObject, Wire, connect
+from linocut.model.ids import is_id
 
-_IMAGE_PREFIX: Final = "img-"
+_IMAGE_PREFIX: Final = "img"
 _OWN: Final = "PRIVATE_IMAGE"
 _PUBLIC: Final = "PUBLIC_IMAGE"
 _NAMED: Final = (_OWN, _PUBLIC)
@@ -184,7 +185,7 @@ def find_image(wire: Wire, image: str, types: tuple[str, ...] = _NAMED) -> str:
 
     Raises CommandFailed when no image has that name.
     """
-    if image.startswith(_IMAGE_PREFIX):
+    if is_id(_IMAGE_PREFIX, image):
         return image
     by_name = [{"Name": "image-name", "Values": [image]}]
     found = [held for held in wire.pages("DescribeImages", "ImageSet", Filters=by_name) if held["ImageName"] == image]

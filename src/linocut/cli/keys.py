@@ -1,12 +1,14 @@
 """`linocut key …`."""
 
 from pathlib import Path
+from typing import Final
 
 from linocut.cli.failures import CommandFailed, Misused
 from linocut.cli.output import print_json, print_table
 from linocut.cli.wire import ClientOptions, Wire, connect
+from linocut.model.ids import is_id
 
-_KEY_PREFIX = "skey-"
+_KEY_PREFIX: Final = "skey"
 
 
 def create(name: str, /, *, out: Path | None = None, options: ClientOptions | None = None) -> None:
@@ -85,7 +87,7 @@ def delete(*keys: str, options: ClientOptions | None = None) -> None:
 
 def find_key(wire: Wire, key: str) -> str:
     """Return the id of the key pair with this id or name. Raises CommandFailed."""
-    if key.startswith(_KEY_PREFIX):
+    if is_id(_KEY_PREFIX, key):
         return key
     by_name = [{"Name": "key-name", "Values": [key]}]
     for pair in wire.pages("DescribeKeyPairs", "KeyPairSet", Filters=by_name):
