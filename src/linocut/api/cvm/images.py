@@ -24,7 +24,7 @@ from linocut.api.cvm.shapes import (
     wire_time,
 )
 from linocut.api.envelope import Answer, Shape
-from linocut.api.parameters import is_one_of
+from linocut.api.parameters import is_empty, is_one_of
 from linocut.api.table import Action
 from linocut.cloud import images
 from linocut.cloud.caller import Caller
@@ -346,7 +346,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         request=CreateImage,
         handle=create_image,
         is_mutating=True,
-        unsupported={"SnapshotIds": is_one_of(), "Sysprep": is_one_of("false", "False", "FALSE")},
+        unsupported={"SnapshotIds": is_empty, "Sysprep": is_one_of("false", "False", "FALSE")},
         codes=codes(
             *_NEW_IMAGE,
             errors.InstanceNotFound,
