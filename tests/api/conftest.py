@@ -2,9 +2,11 @@
 
 import random
 import secrets
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import structlog
@@ -21,6 +23,7 @@ from linocut.cloud.sealing import Seal
 from linocut.machines.memory import MemoryMachines
 from linocut.settings import Settings
 
+_MEMORY = Path("/dev/shm")
 _LOUD = {"undeclared refusal", "request failed", "audit entry lost"}
 
 
@@ -36,8 +39,17 @@ class NotedWorkflows:
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    state = tmp_path_factory.mktemp("state")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give a directory in memory where there is one: thousands of small transactions need not reach a disk here."""
+    if not _MEMORY.is_dir():
+        yield tmp_path_factory.mktemp("state")
+        return
+    with tempfile.TemporaryDirectory(dir=_MEMORY) as directory:
+        yield Path(directory)
+
+
+@pytest.fixture(scope="session")
+def cloud(state: Path) -> Iterator[Cloud]:
     (state / "uploads").mkdir()
     settings = Settings(state=state, host_vcpus=1000, host_memory_mb=1_000_000)
     catalog = Catalog.open(settings.database_url)
