@@ -8,7 +8,7 @@ from pathlib import Path
 
 import measuring
 from import_image import RESTIC
-from measuring import MIB, empty, held_bytes, run
+from measuring import MIB, fresh, held_bytes, run
 
 from linocut.blocks import RegionStore
 
@@ -61,19 +61,19 @@ def _scatter(disk: Path) -> None:
 
 
 def ours(disks: list[Path], work: Path) -> list[int]:
-    directory = empty(work / "store")
+    directory = fresh(work, "store")
     with RegionStore.open(f"file://{directory}") as store:
         return _growth(directory, disks, store.ingest_file)
 
 
 def restic(disks: list[Path], work: Path) -> list[int]:
-    repository = empty(work / "peer")
+    repository = fresh(work, "peer")
     run("restic", "init", "--repo", repository, **RESTIC)
     return _growth(repository, disks, lambda disk: run("restic", "backup", "--repo", repository, disk, **RESTIC))
 
 
 def casync(disks: list[Path], work: Path) -> list[int]:
-    directory = empty(work / "peer")
+    directory = fresh(work, "peer")
 
     def make(disk: Path) -> None:
         index = directory / f"{len(list(directory.glob('*.caibx')))}.caibx"

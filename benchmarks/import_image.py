@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import measuring
-from measuring import empty, make_durable, run, seconds
+from measuring import fresh, make_durable, run, seconds
 
 from linocut.blocks import BlockServer, RegionStore
 
@@ -14,14 +14,14 @@ BORG = {"BORG_BASE_DIR": "/tmp/linocut-bench-cache", "BORG_UNKNOWN_UNENCRYPTED_R
 
 
 def ours_from_raw(raw: Path, work: Path) -> float:
-    directory = empty(work / "store")
+    directory = fresh(work, "store")
     with RegionStore.open(f"file://{directory}") as store:
         return seconds(lambda: store.ingest_file(raw))
 
 
 def ours_over_nbd(source: Path, kind: str, size_bytes: int, work: Path) -> float:
-    directory = empty(work / "store")
-    server = BlockServer.start(empty(work / "d"), f"file://{directory}")
+    directory = fresh(work, "store")
+    server = BlockServer.start(fresh(work, "d"), f"file://{directory}")
 
     def convert() -> None:
         ingest = server.ingest(size_bytes)
@@ -36,7 +36,7 @@ def ours_over_nbd(source: Path, kind: str, size_bytes: int, work: Path) -> float
 
 
 def qemu_img(source: Path, kind: str, work: Path) -> float:
-    target = empty(work / "peer") / "disk.qcow2"
+    target = fresh(work, "peer") / "disk.qcow2"
 
     def convert() -> None:
         options = ("-c", "-o", "compression_type=zstd", "-m", "16", "-W")
@@ -47,7 +47,7 @@ def qemu_img(source: Path, kind: str, work: Path) -> float:
 
 
 def restic(raw: Path, work: Path) -> float:
-    repository = empty(work / "peer")
+    repository = fresh(work, "peer")
     run("restic", "init", "--repo", repository, **RESTIC)
 
     def back_up() -> None:
@@ -58,7 +58,7 @@ def restic(raw: Path, work: Path) -> float:
 
 
 def borg(raw: Path, work: Path) -> float:
-    repository = empty(work / "peer") / "borg"
+    repository = fresh(work, "peer") / "borg"
     run("borg", "init", "--encryption", "none", repository, **BORG)
 
     def create() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import measuring
-from measuring import MIB, empty, run
+from measuring import MIB, fresh, run
 
 from linocut.blocks import BlockServer, RegionStore
 
@@ -62,7 +62,7 @@ def qemu_nbd(qcow2: Path, work: Path) -> Iterator[str]:
 @contextmanager
 def blockd(store: Path, root: str, work: Path) -> Iterator[str]:
     """Serve a tree with a cold cache; yield its NBD name."""
-    server = BlockServer.start(empty(work / "d"), f"file://{store}", memory_bytes=CACHE_BYTES)
+    server = BlockServer.start(fresh(work, "d"), f"file://{store}", memory_bytes=CACHE_BYTES)
     try:
         yield f"nbd:unix:{server.socket_path}:exportname=tree/{root}"
     finally:
@@ -99,7 +99,7 @@ def main() -> None:
     chosen = measuring.arguments(__doc__, runs=3)
     with measuring.workplace(chosen) as work:
         raw, _ = measuring.images(chosen, work)
-        disk, qcow2, store = data_disk(raw, work), work / "packed.qcow2", empty(work / "store")
+        disk, qcow2, store = data_disk(raw, work), work / "packed.qcow2", fresh(work, "store")
         raw.unlink() if raw.parent == work else None
         run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", disk, qcow2)
         with RegionStore.open(f"file://{store}") as opened:
