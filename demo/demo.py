@@ -11,10 +11,9 @@ It ends everything it started. An expectation that is not met is told in one mes
 
 import argparse
 import base64
-import shutil
 import signal
+import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -26,10 +25,11 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from stage import Account, Clock, Pulse, Service, Shell, Unmet, expect, served
+from stage import Account, Clock, Pulse, Shell, Unmet, expect, running_service, served
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
 _GUESTS: Final = Path(__file__).resolve().parent.parent / "guests"
+_LOG: Final = _GUESTS.parent / ".cache" / "demo-service.log"
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PLAIN_WIDTH: Final = 120
 _LIMIT_S: Final = 20 * 60.0
@@ -67,18 +67,14 @@ class Demo:
         with ExitStack() as ending:
             with step("Get an operating system image"):
                 disk = self._disk()
-            folder = Path(tempfile.mkdtemp(prefix="linocut-demo-"))
-            ending.callback(shutil.rmtree, folder, ignore_errors=True)
-            service = Service(folder)
-            ending.callback(service.end)
             with step("Start the service on an empty state directory"):
-                service.start()
+                service = ending.enter_context(running_service(_LOG))
                 self._clock.say(f"{service.endpoint}, account {service.operator.uin}")
             operator = service.operator
             with step("Import the image"), self._url(disk) as url:
                 image_id = self._import(operator, url)
             with step(f"Run {_COPIES} instances of it, until cloud-init has finished in each"):
-                copies = self._launch(operator, image_id, _COPIES, "print-{R:1}", folder)
+                copies = self._launch(operator, image_id, _COPIES, "print-{R:1}", service.keys)
                 self._check_arrivals(copies)
             with step("Write a file in one, and make an image of it while it runs"):
                 carved = copies[0]
@@ -87,7 +83,7 @@ class Demo:
             with step("Share the image; the other account starts it and reads the file"):
                 friend, stranger = service.new_account("friend"), service.new_account("stranger")
                 self._share(operator, carving_id, friend, stranger)
-                (twin,) = self._launch(friend, carving_id, 1, "reprint", folder)
+                (twin,) = self._launch(friend, carving_id, 1, "reprint", service.keys)
                 expect(
                     twin.shell.run(f"cat {_NOTE}") == note,
                     "the other account's instance does not hold the file as it was written",
@@ -114,14 +110,17 @@ class Demo:
 
     def _built(self) -> Path:
         sys.path.insert(0, str(_GUESTS))
-        if self._tiny:
-            import tiny
-
-            return tiny.build_tiny_guest()
         import debian
+        import debian_packages
+        import disk_image
+        import tiny
 
         self._clock.say("from Debian's packages; the first time this takes some minutes, then it is kept")
-        return debian.build_debian_image()
+        try:
+            disk: Path = tiny.build_tiny_guest() if self._tiny else debian.build_debian_image()
+        except (disk_image.BuildError, debian_packages.PackageMissingError, subprocess.CalledProcessError) as error:
+            raise Unmet(f"the image cannot be built: {error}") from error
+        return disk
 
     def _url(self, disk: Path | None) -> AbstractContextManager[str]:
         return nullcontext(self._source) if disk is None else served(disk)
@@ -141,6 +140,7 @@ class Demo:
 
     def _await_image(self, account: Account, image_id: str, label: str) -> None:
         """Show the image's own progress until it is NORMAL."""
+        begun = time.monotonic()
         with Progress(console=self._clock.console) as bars:
             bar = bars.add_task(f"   {label} {image_id}", total=100)
 
@@ -155,13 +155,14 @@ class Demo:
                 return normal or None
 
             self._clock.until(f"{image_id} being NORMAL", look)
+        self._clock.say(f"{image_id} is NORMAL, {time.monotonic() - begun:.1f} s after it was asked for")
 
     # 4: instances come out
 
-    def _launch(self, account: Account, image_id: str, count: int, host_name: str, folder: Path) -> list[Instance]:
+    def _launch(self, account: Account, image_id: str, count: int, host_name: str, keys: Path) -> list[Instance]:
         """Run instances with a new key pair, and wait until each has set itself up."""
         pair = account.call("CreateKeyPair", KeyName=f"demo_{account.uin}", ProjectId=0).KeyPair
-        key = folder / f"{pair.KeyId}.pem"
+        key = keys / f"{pair.KeyId}.pem"
         key.write_text(pair.PrivateKey + "\n")
         key.chmod(0o600)
         ids = account.call(
@@ -339,10 +340,13 @@ def main() -> int:
     console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
     for end in _ENDS:
         signal.signal(end, _interrupt)
+    _LOG.unlink(missing_ok=True)
     try:
         Demo(Clock(console, _LIMIT_S), chosen.image, tiny=chosen.tiny).run()
     except (Unmet, TencentCloudSDKException, OSError) as error:
-        console.print(f"\nThe demo failed: {error}", style="bold red", markup=False, highlight=False)
+        console.print(f"\nThe demo failed: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+        if _LOG.exists():
+            console.print(f"What the service said is in {_LOG}", highlight=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         console.print("\nInterrupted; everything is ended.")

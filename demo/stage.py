@@ -8,9 +8,11 @@ import json
 import os
 import select
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +36,7 @@ REGION: Final = "ap-guangzhou"
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _START_S: Final = 60.0
 _END_S: Final = 90.0
+_TICKS_AFTER: Final = 10
 _LINGER_S: Final = 5.0
 _POLL_S: Final = 0.3
 _COMMAND_S: Final = 120.0
@@ -217,12 +220,12 @@ class Pulse:
             heard = now
 
     def stop(self) -> tuple[int, float, bool]:
-        """Return how many ticks came, the longest silence in seconds, and whether it was still ticking."""
-        heard_before = len(self._silences)
+        """Listen a little longer; return how many ticks came, the longest silence in seconds, and whether it ticks on."""
+        enough = len(self._silences) + _TICKS_AFTER
         deadline = time.monotonic() + _START_S
-        while len(self._silences) == heard_before and self._ssh.poll() is None and time.monotonic() < deadline:
+        while len(self._silences) < enough and self._ssh.poll() is None and time.monotonic() < deadline:
             time.sleep(_POLL_S)
-        alive = len(self._silences) > heard_before
+        alive = len(self._silences) >= enough
         self._ssh.terminate()
         self._ssh.wait()
         self._thread.join()
@@ -237,7 +240,8 @@ class Service:
 
     def __init__(self, folder: Path) -> None:
         self.state = folder / "state"
-        self._log = folder / "service.log"
+        self.keys = folder
+        self.log = folder / "service.log"
         self._settings = folder / "settings.toml"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -247,7 +251,7 @@ class Service:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._settings.write_text('fetch_allow = ["127.0.0.0/8"]\n')
         where = ("--state", self.state, "--listen", "127.0.0.1:0", "--settings", self._settings)
-        with self._log.open("wb") as log:
+        with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [LINOCUT, "serve", *where, "--stop-guests"],
                 stdin=subprocess.DEVNULL,
@@ -288,7 +292,25 @@ class Service:
             line = output.readline().decode().strip()
             if line.startswith("listening on "):
                 return line.removeprefix("listening on ")
-        raise Unmet(f"`linocut serve` did not start; the end of its log:\n{self._log.read_text()[-2000:]}")
+        raise Unmet(f"`linocut serve` did not start; the end of its log:\n{self.log.read_text()[-2000:]}")
+
+
+@contextmanager
+def running_service(kept_log: Path) -> Iterator[Service]:
+    """Run a service on an empty state directory while the block runs; keep its log if the block fails."""
+    folder = Path(tempfile.mkdtemp(prefix="linocut-demo-"))
+    service = Service(folder)
+    try:
+        service.start()
+        yield service
+    except BaseException:
+        if service.log.exists():
+            kept_log.parent.mkdir(exist_ok=True)
+            shutil.copy(service.log, kept_log)
+        raise
+    finally:
+        service.end()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
