@@ -39,7 +39,7 @@ class NotedWorkflows:
 
 
 @pytest.fixture(scope="session")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def state_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give a directory in memory where there is one: thousands of small transactions need not reach a disk here."""
     if not _MEMORY.is_dir():
         yield tmp_path_factory.mktemp("state")
@@ -49,9 +49,9 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def cloud(state: Path) -> Iterator[Cloud]:
-    (state / "uploads").mkdir()
-    settings = Settings(state=state, host_vcpus=1000, host_memory_mb=1_000_000)
+def cloud(state_directory: Path) -> Iterator[Cloud]:
+    (state_directory / "uploads").mkdir()
+    settings = Settings(state=state_directory, host_vcpus=1000, host_memory_mb=1_000_000)
     catalog = Catalog.open(settings.database_url)
     stores = RegionStores(settings, run_as=None, now=time.time)
     yield Cloud(
