@@ -1,0 +1,72 @@
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from linocut.catalog import Catalog
+from linocut.catalog.schema import METADATA
+from linocut.cloud.region_stores import RegionStores
+from linocut.cloud.workflows import durable, images, instances  # noqa: F401  importing declares the workflows
+from linocut.model.ids import RootDigest
+from linocut.settings import Settings
+
+sys.path.append(str(Path(__file__).parent))
+
+from cloud_bench import ELSEWHERE, REGION, Bench
+
+from postgres_server import PostgresServer
+
+BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegionStores]:
+    """Yield region stores with the block servers that they need, which end with the session."""
+    state = tmp_path_factory.mktemp("stores")
+    opened = RegionStores(Settings(state=state, block_cache_mb=8), run_as=None, now=lambda: 0.0)
+    yield opened
+    opened.close(stop_servers=True)
+
+
+@pytest.fixture(scope="session")
+def root(stores: RegionStores, tmp_path_factory: pytest.TempPathFactory) -> RootDigest:
+    """Return the root of a disk of 1 MiB that both regions have."""
+    disk = tmp_path_factory.mktemp("disk") / "disk.raw"
+    disk.write_bytes(b"disk" * (1 << 18))
+    return [stores.store(region).ingest_file(disk) for region in (ELSEWHERE, REGION)][-1]
+
+
+@pytest.fixture(scope="session")
+def cloud_database(postgres_server: PostgresServer) -> str:
+    """Return the URL of a PostgreSQL database that has the tables."""
+    url = postgres_server.url(postgres_server.new_database())
+    Catalog.open(url).close()
+    return url
+
+
+@pytest.fixture(params=BOTH)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Yield the URL of a database that has the tables, and nothing in them."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'catalog.db'}"
+        return
+    url: str = request.getfixturevalue("cloud_database")
+    yield url
+    with psycopg.connect(url) as connection:
+        for table in reversed(METADATA.sorted_tables):
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
+
+
+@pytest.fixture
+def bench(database: str, stores: RegionStores, root: RootDigest, tmp_path: Path) -> Iterator[Bench]:
+    """Yield a cloud on either database."""
+    catalog = Catalog.open(database)
+    settings = Settings(state=tmp_path, host_vcpus=8, host_memory_mb=8192, secret_key="ab" * 32, shutdown_timeout_s=0.1)
+    found = Bench(catalog, stores, settings, root)
+    durable._clouds[:] = [found.cloud]
+    yield found
+    durable._clouds.clear()
+    catalog.close()

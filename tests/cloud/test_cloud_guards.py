@@ -1,0 +1,260 @@
+"""What may be done to whom, by enumeration: every state, and every public function against a foreign account."""
+
+import ast
+import inspect
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+from cloud_bench import Bench, import_order, run_order
+
+from linocut.cloud import images, instances, keys, places, sharing, uploads
+from linocut.cloud.images import CreateOrder, ImageQuery
+from linocut.cloud.instances import InstanceQuery, StopHow
+from linocut.cloud.keys import KeyQuery
+from linocut.model import errors
+from linocut.model.errors import NotAllowed, NotFound, Refusal
+from linocut.model.states import ImageState, InstanceState, OperationState
+
+Act = Callable[[Bench, Any, str], Any]
+
+ON_INSTANCES: dict[str, tuple[Act, set[InstanceState]]] = {
+    "start": (
+        lambda bench, caller, name: instances.start_instances(bench.cloud, caller, [name]),
+        {InstanceState.STOPPED},
+    ),
+    "stop": (
+        lambda bench, caller, name: instances.stop_instances(bench.cloud, caller, [name], how=StopHow.SOFT),
+        {InstanceState.RUNNING},
+    ),
+    "reboot": (
+        lambda bench, caller, name: instances.reboot_instances(bench.cloud, caller, [name], how=StopHow.SOFT),
+        {InstanceState.RUNNING},
+    ),
+    "terminate": (
+        lambda bench, caller, name: instances.terminate_instances(bench.cloud, caller, [name]),
+        {InstanceState.RUNNING, InstanceState.STOPPED},
+    ),
+    "image": (
+        lambda bench, caller, name: images.create_image(bench.cloud, caller, CreateOrder("golden", name)),
+        {InstanceState.RUNNING, InstanceState.STOPPED},
+    ),
+}
+ON_IMAGES: dict[str, tuple[Act, set[ImageState]]] = {
+    "run": (
+        lambda bench, caller, name: instances.run_instances(bench.cloud, caller, run_order(name)),
+        {ImageState.NORMAL},
+    ),
+    "modify": (
+        lambda bench, caller, name: images.modify_image(
+            bench.cloud, caller, name, name="new", description="", family="", deprecated=True
+        ),
+        {ImageState.NORMAL, ImageState.CREATEFAILED, ImageState.IMPORTFAILED},
+    ),
+    "delete": (
+        lambda bench, caller, name: images.delete_images(bench.cloud, caller, [name], delete_snapshots=True, dry_run=False),
+        {ImageState.NORMAL, ImageState.CREATEFAILED, ImageState.IMPORTFAILED},
+    ),
+    "share": (
+        lambda bench, caller, name: sharing.share_image(bench.cloud, caller, name, [bench.operator.account.uin]),
+        {ImageState.NORMAL},
+    ),
+    "unshare": (
+        lambda bench, caller, name: sharing.unshare_image(bench.cloud, caller, name, [bench.operator.account.uin]),
+        {ImageState.NORMAL},
+    ),
+}
+FOREIGN_IMAGE: dict[str, Act] = {
+    "run_instances": ON_IMAGES["run"][0],
+    "modify_image": ON_IMAGES["modify"][0],
+    "delete_images": ON_IMAGES["delete"][0],
+    "share_image": ON_IMAGES["share"][0],
+    "unshare_image": ON_IMAGES["unshare"][0],
+    "list_shares": lambda bench, caller, name: sharing.list_shares(bench.cloud, caller, name),
+    "image_usage": lambda bench, caller, name: images.image_usage(bench.cloud, caller, [name]),
+    "publish_image": lambda bench, caller, name: images.publish_image(bench.cloud, caller, name, public=True),
+    "own_image": lambda bench, caller, name: _in_transaction(bench, lambda tx: images.own_image(tx, caller, name)),
+    "visible_image": lambda bench, caller, name: _in_transaction(bench, lambda tx: images.visible_image(tx, caller, name)),
+}
+FOREIGN_INSTANCE: dict[str, Act] = {
+    "start_instances": ON_INSTANCES["start"][0],
+    "stop_instances": ON_INSTANCES["stop"][0],
+    "reboot_instances": ON_INSTANCES["reboot"][0],
+    "terminate_instances": ON_INSTANCES["terminate"][0],
+    "create_image": ON_INSTANCES["image"][0],
+    "console": lambda bench, caller, name: instances.console(bench.cloud, caller, name, offset=0, limit=1),
+}
+FOREIGN_KEY: dict[str, Act] = {
+    "delete_key_pairs": lambda bench, caller, name: keys.delete_key_pairs(bench.cloud, caller, [name]),
+}
+LISTS: dict[str, Act] = {
+    "list_images": lambda bench, caller, name: images.list_images(
+        bench.cloud, caller, ImageQuery((name,) if name.startswith("img") else None, {}, 0, 100, None)
+    ),
+    "list_instances": lambda bench, caller, name: instances.list_instances(
+        bench.cloud, caller, InstanceQuery((name,) if name.startswith("ins") else None, {}, 0, 100)
+    ),
+    "list_key_pairs": lambda bench, caller, name: keys.list_key_pairs(
+        bench.cloud, caller, KeyQuery((name,) if name.startswith("skey") else None, {}, 0, 100)
+    ),
+}
+NAMES_NOTHING = {
+    "import_image",  # its upload: test_an_upload_of_another_account_is_none
+    "create_upload",
+    "image_quota",
+    "create_key_pair",
+    "import_key_pair",
+    "list_zones",
+    "find_zone",
+    "instance_types",
+}
+
+
+def _in_transaction(bench: Bench, act: Callable[[Any], object]) -> object:
+    with bench.cloud.catalog.read() as tx:
+        return act(tx)
+
+
+def _refusal(act: Callable[[], object]) -> type[Refusal] | None:
+    try:
+        act()
+    except Refusal as refusal:
+        return type(refusal)
+    return None
+
+
+def _for_callers(*modules: ModuleType) -> set[str]:
+    """Return the public functions of these modules that act for a caller."""
+    return {
+        name
+        for module in modules
+        for name, function in vars(module).items()
+        if inspect.isfunction(function)
+        and function.__module__ == module.__name__
+        and not name.startswith("_")
+        and {"caller", "_caller"} & set(inspect.signature(function).parameters)
+    }
+
+
+@pytest.mark.parametrize("state", InstanceState)
+def test_an_instance_takes_what_its_state_allows_and_nothing_else(bench: Bench, state: InstanceState) -> None:
+    owner = bench.caller("owner")
+    bench.change(host_vcpus=100, host_memory_mb=100_000)
+    for name, (act, allowed) in ON_INSTANCES.items():
+        instance_id = bench.instance_in(owner, state)
+        before = bench.instance_row(instance_id)
+        with bench.holding():
+            refusal = _refusal(lambda act=act, name=instance_id: act(bench, owner, name))
+
+        assert refusal is (None if state in allowed else errors.InstanceStateForbids), name
+        if refusal is not None:
+            assert bench.instance_row(instance_id) == before
+        else:
+            assert bench.instance_row(instance_id).latest_operation_state is OperationState.OPERATING
+            for each, _ in ON_INSTANCES.values():
+                assert _refusal(lambda act=each, name=instance_id: act(bench, owner, name)) in {
+                    errors.TaskRunning,
+                    errors.InstanceStateForbids,
+                }
+
+
+@pytest.mark.parametrize("state", [InstanceState.RUNNING, InstanceState.STOPPED])
+def test_an_instance_does_one_thing_at_a_time(bench: Bench, state: InstanceState) -> None:
+    owner = bench.caller("owner")
+    instance_id = bench.instance_in(owner, state, OperationState.OPERATING)
+    for name, (act, allowed) in ON_INSTANCES.items():
+        if state in allowed:
+            assert _refusal(lambda act=act: act(bench, owner, instance_id)) is errors.TaskRunning, name
+
+
+@pytest.mark.parametrize("state", ImageState)
+def test_an_image_takes_what_its_state_allows_and_nothing_else(bench: Bench, state: ImageState) -> None:
+    owner = bench.caller("owner")
+    for name, (act, allowed) in ON_IMAGES.items():
+        image_id = bench.image_in(owner, state, f"image-{name}")
+        if name == "delete":
+            sharing_left = _refusal(lambda image_id=image_id: sharing.unshare_image(bench.cloud, owner, image_id, ["1"]))
+            assert sharing_left in {None, errors.ImageStateForbids}
+        before = bench.image_row(image_id)
+
+        refusal = _refusal(lambda act=act, name=image_id: act(bench, owner, name))
+
+        assert refusal is (None if state in allowed else errors.ImageStateForbids), name
+        if refusal is not None:
+            assert bench.image_row(image_id) == before
+        for instance in bench.rows()[1]:
+            bench.workflows.asked.clear()
+            with bench.cloud.catalog.begin() as tx:
+                tx.instances.remove(instance.instance_id)
+
+
+def test_a_protected_instance_is_not_terminated(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    instance_id = bench.instance(owner, disable_termination=True)
+    with pytest.raises(errors.InstanceProtected):
+        instances.terminate_instances(bench.cloud, owner, [instance_id])
+    assert bench.instance_row(instance_id).state is InstanceState.RUNNING
+
+
+def test_instances_are_operated_on_all_or_none(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    running, stopped = bench.instance(owner), bench.instance_in(owner, InstanceState.STOPPED)
+    with pytest.raises(errors.InstanceStateForbids):
+        instances.stop_instances(bench.cloud, owner, [running, stopped], how=StopHow.HARD)
+    with pytest.raises(errors.InstanceNotFound):
+        instances.stop_instances(bench.cloud, owner, [running, "ins-00000000"], how=StopHow.HARD)
+    with pytest.raises(errors.InstanceIdMalformed):
+        instances.stop_instances(bench.cloud, owner, [running, "web"], how=StopHow.HARD)
+    with pytest.raises(errors.ParameterMissing):
+        instances.stop_instances(bench.cloud, owner, [], how=StopHow.HARD)
+    assert bench.instance_row(running).state is InstanceState.RUNNING
+
+
+def test_every_function_that_acts_for_a_caller_is_tried_against_a_foreign_account() -> None:
+    tried = {*FOREIGN_IMAGE, *FOREIGN_INSTANCE, *FOREIGN_KEY, *LISTS, *NAMES_NOTHING}
+    assert _for_callers(images, instances, keys, places, sharing, uploads) == tried
+
+
+def test_what_belongs_to_another_account_does_not_exist(bench: Bench) -> None:
+    owner, stranger = bench.caller("owner"), bench.caller("stranger")
+    image_id = bench.image(owner)
+    instance_id = bench.instance(owner, image_id)
+    pair, _ = keys.create_key_pair(bench.cloud, owner, name="laptop", project_id=0, tags=())
+    before = bench.rows()
+
+    for acts, name, nothing in (
+        (FOREIGN_IMAGE, image_id, "img-00000000"),
+        (FOREIGN_INSTANCE, instance_id, "ins-00000000"),
+        (FOREIGN_KEY, pair.key_id, "skey-00000000"),
+    ):
+        for function, act in acts.items():
+            refusal = _refusal(lambda act=act, name=name: act(bench, stranger, name))
+            assert refusal is not None, function
+            assert issubclass(refusal, NotFound | NotAllowed), function
+            assert refusal is _refusal(lambda act=act, name=nothing: act(bench, stranger, name)), function
+    for function, act in LISTS.items():
+        for name in (image_id, instance_id, pair.key_id, ""):
+            assert act(bench, stranger, name).items == (), function
+
+    assert bench.rows() == before
+    assert bench.image_names(owner) == {"web"}
+
+
+def test_a_key_pair_of_another_account_logs_nobody_in(bench: Bench) -> None:
+    owner, stranger = bench.caller("owner"), bench.caller("stranger")
+    pair, _ = keys.create_key_pair(bench.cloud, owner, name="laptop", project_id=0, tags=())
+    with pytest.raises(errors.KeyNotFound):
+        instances.run_instances(bench.cloud, stranger, run_order(bench.image(stranger), key_ids=(pair.key_id,)))
+
+
+def test_names_are_of_one_account(bench: Bench) -> None:
+    with bench.holding():
+        for name in ("owner", "stranger"):
+            assert images.import_image(bench.cloud, bench.caller(name), import_order("web"))
+            keys.create_key_pair(bench.cloud, bench.caller(name), name="laptop", project_id=0, tags=())
+
+
+def test_the_enumeration_sees_functions() -> None:
+    assert ast.parse(inspect.getsource(images.import_image))
+    assert "import_image" in _for_callers(images)

@@ -1,0 +1,227 @@
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cloud_bench import Bench, run_order
+
+from linocut.cloud import instances, keys
+from linocut.machines import StartFailed
+from linocut.model import errors
+from linocut.model.errors import Refusal
+from linocut.model.ids import InstanceId
+
+
+def run(bench: Bench, caller: Any, image_id: str, **order: Any) -> tuple[InstanceId, ...]:
+    return instances.run_instances(bench.cloud, caller, run_order(image_id, **order))
+
+
+def test_instances_run_with_what_was_ordered(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    pair, _ = keys.create_key_pair(bench.cloud, owner, name="laptop", project_id=0, tags=())
+
+    ids = run(
+        bench,
+        owner,
+        bench.image(owner),
+        count=2,
+        name="web{R:7}",
+        host_name="h{R:1,F:2}",
+        key_ids=(pair.key_id,),
+        user_data="aGk=",
+    )
+
+    rows = [bench.instance_row(instance_id) for instance_id in ids]
+    assert [(row.name, row.host_name, row.state) for row in rows] == [("web7", "h01", "RUNNING"), ("web8", "h02", "RUNNING")]
+    specs = {spec.instance_id: spec for spec in bench.machines.prepared()}
+    for row in rows:
+        spec = specs[row.instance_id]
+        assert spec.guest.public_keys == (pair.public_key,)
+        assert spec.guest.user_data == b"hi"
+        assert spec.guest.hostname == row.host_name
+        assert (spec.address, spec.mac, spec.vcpus, spec.memory_mb) == (row.address, row.mac, 1, 1024)
+        assert [disk.size_bytes for disk in spec.disks] == [50 << 30]
+        assert spec.disks[0].base is not None
+        assert spec.disks[0].base.export == f"tree/{bench.root}"
+    assert len({row.address for row in rows} | {row.mac for row in rows} | {row.uuid for row in rows}) == 6
+
+
+def test_capacity_is_taken_all_or_none(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.image(owner)
+    with pytest.raises(errors.CapacityExhausted):
+        run(bench, owner, image_id, count=9)
+    assert bench.rows()[1] == ()
+
+    assert len(run(bench, owner, image_id, count=9, min_count=3)) == 8
+    with pytest.raises(errors.CapacityExhausted):
+        run(bench, owner, image_id)
+
+
+def test_memory_is_a_capacity_too(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.image(owner)
+    assert len(run(bench, owner, image_id, count=9, min_count=1, instance_type="S5.SMALL4")) == 2
+    with pytest.raises(errors.CapacityExhausted):
+        run(bench, owner, image_id)
+
+
+def test_an_instance_that_ends_gives_its_place_back_and_one_that_is_off_keeps_it(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.image(owner)
+    first, *_ = run(bench, owner, image_id, count=8)
+
+    instances.stop_instances(bench.cloud, owner, [first], how=instances.StopHow.HARD)
+    with pytest.raises(errors.CapacityExhausted):
+        run(bench, owner, image_id)
+    instances.terminate_instances(bench.cloud, owner, [first])
+
+    assert len(run(bench, owner, image_id)) == 1
+
+
+def test_a_launch_that_fails_gives_its_place_back_and_leaves_no_machine(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.image(owner)
+
+    def refuse(verb: str, _instance_id: str) -> None:
+        if verb == "start":
+            raise StartFailed("The machine does not start.")
+
+    bench.machines.refused = refuse
+    (failed,) = run(bench, owner, image_id)
+    row = bench.instance_row(failed)
+    assert (row.state, row.latest_operation_state) == ("LAUNCH_FAILED", "FAILED")
+    assert row.latest_operation_error == "The machine does not start."
+    assert bench.machines.list() == {}
+
+    bench.machines.refused = lambda _verb, _instance_id: None
+    assert len(run(bench, owner, image_id, count=8)) == 8
+
+
+def test_the_last_places_of_a_host_are_taken_once_each(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.image(owner)
+    bench.change(host_vcpus=3)
+
+    def attempt(_number: int) -> int:
+        try:
+            return len(run(bench, owner, image_id))
+        except errors.CapacityExhausted:
+            return 0
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(attempt, range(6))) == 3
+    assert len(bench.rows()[1]) == 3
+
+
+def test_the_same_token_gives_the_same_instances(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.image(owner)
+    first = run(bench, owner, image_id, count=2, client_token="once")
+
+    assert run(bench, owner, image_id, count=2, client_token="once") == first
+    assert len(bench.rows()[1]) == 2
+    with pytest.raises(errors.ClientTokenReused):
+        run(bench, owner, image_id, count=1, client_token="once")
+    assert run(bench, owner, image_id, count=2, client_token="twice") != first
+
+
+def test_a_token_that_is_used_at_once_starts_instances_once(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.image(owner)
+
+    def attempt(_number: int) -> tuple[InstanceId, ...]:
+        try:
+            return run(bench, owner, image_id, client_token="once")
+        except errors.LostRace:
+            return ()
+
+    with ThreadPoolExecutor(4) as pool:
+        found = set(pool.map(attempt, range(4)))
+
+    assert len(found - {()}) == 1
+    assert len(bench.rows()[1]) == 1
+
+
+def test_a_token_is_of_one_account_and_of_one_hour(bench: Bench) -> None:
+    owner, other = bench.caller("owner"), bench.caller("other")
+    first = run(bench, owner, bench.image(owner), client_token="once")
+    assert run(bench, other, bench.image(other), client_token="once") != first
+
+    image_id = bench.instance_row(first[0]).image_id
+    bench.clock.advance(timedelta(minutes=59))
+    assert run(bench, owner, image_id, client_token="once") == first
+    bench.clock.advance(timedelta(minutes=2))
+    assert run(bench, owner, image_id, client_token="once") != first
+
+
+def test_a_token_whose_instances_have_ended_starts_new_ones(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.image(owner)
+    first = run(bench, owner, image_id, client_token="once")
+    instances.terminate_instances(bench.cloud, owner, first)
+    assert run(bench, owner, image_id, client_token="once") != first
+
+
+def test_a_launch_that_is_only_tried_leaves_nothing(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.image(owner)
+    before = bench.rows(), list(bench.workflows.asked)
+
+    assert run(bench, owner, image_id, count=8, client_token="once", dry_run=True) == ()
+    with pytest.raises(errors.CapacityExhausted):
+        run(bench, owner, image_id, count=9, dry_run=True)
+
+    assert (bench.rows(), bench.workflows.asked) == before
+    assert len(run(bench, owner, image_id, client_token="once")) == 1
+
+
+ORDERS: list[tuple[dict[str, Any], type[Refusal]]] = [
+    ({"count": 0}, errors.ValueOutOfRange),
+    ({"count": 101}, errors.ValueOutOfRange),
+    ({"count": 2, "min_count": 3}, errors.MinCountInvalid),
+    ({"count": 2, "min_count": 0}, errors.MinCountInvalid),
+    ({"zone": "ap-shanghai-2"}, errors.ZoneNotFound),
+    ({"zone": "nowhere"}, errors.ZoneNotFound),
+    ({"instance_type": "S9.HUGE"}, errors.InstanceTypeNotFound),
+    ({"instance_type": "huge"}, errors.InstanceTypeMalformed),
+    ({"image_id": "img-00000000"}, errors.ImageNotFound),
+    ({"image_id": "debian"}, errors.ImageIdMalformed),
+    ({"charge_type": "PREPAID"}, errors.ParameterUnsupported),
+    ({"project_id": 7}, errors.ProjectNotFound),
+    ({"system_disk_gb": 0}, errors.DiskTooSmall),
+    ({"system_disk_gb": 4096}, errors.ValueOutOfRange),
+    ({"system_disk_type": "TAPE"}, errors.InvalidValue),
+    ({"password": "weak"}, errors.PasswordInvalid),
+    ({"password": "Passw0rd", "keep_image_login": True}, errors.ParameterConflict),
+    ({"key_ids": ("laptop",)}, errors.KeyIdMalformed),
+    ({"key_ids": ("skey-00000000",)}, errors.KeyNotFound),
+    ({"user_data": "?"}, errors.UserDataInvalid),
+    ({"host_name": "-"}, errors.HostNameInvalid),
+    ({"name": "n" * 129}, errors.InstanceNameTooLong),
+    ({"client_token": "t" * 65}, errors.ClientTokenTooLong),
+]
+
+
+def test_an_order_that_makes_no_sense_is_refused_and_leaves_nothing(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.image(owner)
+    for changes, refusal in ORDERS:
+        with pytest.raises(refusal):
+            instances.run_instances(bench.cloud, owner, replace(run_order(image_id), **changes))
+        assert bench.rows()[1] == ()
+
+
+def test_a_password_is_kept_as_a_hash_alone(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    instance_id = bench.instance(owner, password="Passw0rd")
+    assert bench.instance_row(instance_id).password_hash.startswith("$6$")
+    assert "Passw0rd" not in str(bench.rows())
+
+
+def test_an_instance_has_a_console_before_it_has_a_machine(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    with bench.holding():
+        (instance_id,) = run(bench, owner, bench.image(owner))
+    assert instances.console(bench.cloud, owner, instance_id, offset=0, limit=100).data == b""
