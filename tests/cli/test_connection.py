@@ -64,8 +64,6 @@ def test_without_credentials_the_command_says_where_it_looked(linocut: Linocut) 
         ["frobnicate"],
         ["image", "import"],
         ["run", "deb", "--count", "many"],
-        ["run", "deb", "--colour", "red"],
-        ["instance", "stop"],
         ["instance", "stop", "ins-1", "--all"],
         ["image", "import", "http://x/", "--name", "n", "--os-type", "Debian", "--os-version", "12", "--public", "--no-wait"],
     ],
