@@ -1,6 +1,7 @@
 """What is QEMU's own about QemuMachines: processes, privileges, crashes, bytes."""
 
 import dataclasses
+import fcntl
 import os
 import signal
 import subprocess
@@ -114,6 +115,22 @@ def test_a_number_of_a_process_that_is_not_ours_is_not_believed(host: Host, tmp_
 
         assert bystander.poll() is None
         bystander.kill()
+
+
+def test_a_stranger_that_holds_the_lock_is_no_machine(host: Host, tmp_path: Path) -> None:
+    spec = host.spec()
+    host.machines.prepare(spec)
+    lock = os.open(folder_of(tmp_path, spec) / "machine.lock", os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with subprocess.Popen(["sleep", "10"], pass_fds=(lock,)) as stranger:
+        os.close(lock)
+
+        with pytest.raises(MachineBusy):
+            host.machines.start(spec.instance_id)
+
+        assert stranger.poll() is None
+        stranger.kill()
+    assert not host.machines.start(spec.instance_id).already_running
 
 
 def test_half_a_machine_is_no_machine_and_is_completed(host: Host, tmp_path: Path) -> None:

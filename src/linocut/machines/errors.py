@@ -14,11 +14,13 @@
 
 
 class MachineError(Exception):
-    """A machine cannot do what was asked; `detail` is for the operator, never for a tenant."""
+    """A machine cannot do what was asked; `detail` is for the operator (tracebacks show it), never for a tenant."""
 
     def __init__(self, message: str, *, detail: str = "") -> None:
         super().__init__(message)
         self.detail = detail
+        if detail:
+            self.add_note(detail)
 
 
 class MachineGone(MachineError):

@@ -155,9 +155,12 @@ class MachineFolder:
             os.write(descriptor, str(process).encode())
 
     def find_process(self) -> None:
-        """Record a QEMU whose service was killed before it could; does nothing when there is none."""
+        """Record a QEMU whose service was killed before it could; does nothing when there is none.
+
+        A child of ours that is not yet the program it will be has our descriptors for a moment, the lock too, and is no QEMU.
+        """
         for process in (int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()):
-            if process != os.getpid() and self._is_held_by(process):
+            if process != os.getpid() and self._is_held_by(process) and _is_qemu(process):
                 self.write_pid(process)
                 return
 
@@ -245,6 +248,13 @@ class MachineFolder:
             yield f"/proc/self/fd/{folder}/{name}"
         finally:
             os.close(folder)
+
+
+def _is_qemu(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/comm").read_text().startswith("qemu-system")
+    except OSError:
+        return False
 
 
 def _connected(address: str) -> socket.socket:
