@@ -25,8 +25,8 @@ from linocut.blocks.spans import Spans
 from linocut.blocks.tree import Extent, Tree, merge_extents, pieces, require_range
 from linocut.model.ids import RootDigest
 
-INGEST_BUFFERS: Final = 48
-"""Chunk buffers of one ingest: 24 MiB."""
+INGEST_BUFFERS: Final = 32
+"""Chunk buffers of one ingest: 16 MiB."""
 _EARLY_FLIGHTS: Final = 4
 """When buffers run short, so many incomplete chunks are stored at a time, the longest untouched first."""
 

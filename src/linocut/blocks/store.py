@@ -96,7 +96,7 @@ class RegionStore:
         `live` must list every tree that is named anywhere, and those that an ingest in flight builds on.
         Deletes nothing, and raises ObjectUnreadable, if a live tree cannot be read.
         """
-        return sweep(self.shelf, map(self.tree, live), self.shelf.grace_s if grace_s is None else grace_s)
+        return sweep(self.shelf, self._workers, map(self.tree, live), self.shelf.grace_s if grace_s is None else grace_s)
 
     def verify(
         self, roots: Iterable[RootDigest] | None = None, progress: Callable[[int, int], None] | None = None

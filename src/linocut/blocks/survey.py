@@ -4,12 +4,15 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from typing import Final
 
 from linocut.blocks.errors import ObjectCorrupt, ObjectMissing, ObjectUnreadable
 from linocut.blocks.nodes import CHUNK_BYTES, Chunk
 from linocut.blocks.shelf import CHUNKS, TREES, Shelf, object_name
 from linocut.blocks.tree import Tree
 from linocut.model.ids import RootDigest
+
+_CHECKS_AT_ONCE: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +97,13 @@ def verify_objects(
     findings = _Findings()
     names = _all_names(shelf) if roots is None else _reached_names(shelf, roots)
     check = _Check(shelf)
-    running = [(name, workers.submit(check.size_of, name)) for name in names]
-    for count, (name, future) in enumerate(running, 1):
-        findings.take(name, future)
-        if progress is not None:
-            progress(count, len(running))
-    return findings.report(len(running))
+    for first in range(0, len(names), _CHECKS_AT_ONCE):
+        running = [(name, workers.submit(check.size_of, name)) for name in names[first : first + _CHECKS_AT_ONCE]]
+        for count, (name, future) in enumerate(running, first + 1):
+            findings.take(name, future)
+            if progress is not None:
+                progress(count, len(names))
+    return findings.report(len(names))
 
 
 class _Findings:

@@ -7,6 +7,7 @@ deletion for as long as the rest of that ingest takes.
 """
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from linocut.blocks.objects import ObjectInfo
@@ -27,14 +28,14 @@ class CollectReport:
     removed_staging: int
 
 
-def sweep(shelf: Shelf, live: Iterable[Tree], grace_s: float) -> CollectReport:
+def sweep(shelf: Shelf, workers: Executor, live: Iterable[Tree], grace_s: float) -> CollectReport:
     """Delete every tree node and chunk that no live tree reaches and that is older than the grace period."""
     marked_nodes, marked_chunks = _mark(live)
     cutoff_s = shelf.now() - grace_s
     trees = _Sweep(shelf, marked_nodes, cutoff_s)
-    trees.run(TREES)
+    trees.run(TREES, workers)
     chunks = _Sweep(shelf, marked_chunks, cutoff_s)
-    chunks.run(CHUNKS)
+    chunks.run(CHUNKS, workers)
     return CollectReport(
         kept=trees.kept + chunks.kept,
         kept_bytes=trees.kept_bytes + chunks.kept_bytes,
@@ -67,17 +68,21 @@ class _Sweep:
         self._cutoff_s = cutoff_s
         self.kept = self.kept_bytes = self.spared = self.deleted = self.deleted_bytes = 0
 
-    def run(self, folder: str) -> None:
-        for info in list(self._doomed(folder)):
-            now = self._shelf.objects.info(info.name)
-            if now is None:
-                continue
-            if now.modified_s >= self._cutoff_s:
+    def run(self, folder: str, workers: Executor) -> None:
+        for fate in workers.map(self._delete_if_old, list(self._doomed(folder))):
+            if fate is None:
                 self.spared += 1
-                continue
-            self._shelf.objects.delete([info.name])
-            self.deleted += 1
-            self.deleted_bytes += now.size_bytes
+            else:
+                self.deleted += 1
+                self.deleted_bytes += fate.size_bytes
+
+    def _delete_if_old(self, listed: ObjectInfo) -> ObjectInfo | None:
+        """Return what was deleted, or None for what is young by now."""
+        now = self._shelf.objects.info(listed.name)
+        if now is not None and now.modified_s >= self._cutoff_s:
+            return None
+        self._shelf.objects.delete([listed.name])
+        return listed
 
     def _doomed(self, folder: str) -> Iterator[ObjectInfo]:
         for info in self._shelf.objects.list(folder):
