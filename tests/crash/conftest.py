@@ -6,25 +6,21 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent))
 
-from crash_world import World
+from crash_world import World, Worlds
+
+AT_ONCE = 3
 
 
 @pytest.fixture(scope="session")
-def worlds() -> Iterator[list[World]]:
-    """Yield the worlds that were made; all of them end with the session."""
-    made: list[World] = []
-    yield made
-    for world in made:
-        world.close()
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
+    """Yield worlds to borrow; all of them end with the session."""
+    found = Worlds(tmp_path_factory.mktemp("worlds"), AT_ONCE)
+    yield found
+    found.close()
 
 
 @pytest.fixture
-def world(worlds: list[World], tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Return a service at rest with one image and one running instance of it, the same one until a test spoils it."""
-    if not worlds or worlds[-1].is_spoilt:
-        for spoilt in worlds:
-            spoilt.close()
-        worlds.append(World(tmp_path_factory.mktemp("world")))
-        worlds[-1].populate()
-    worlds[-1].is_spoilt = True  # until the test says that it has left it in order
-    return worlds[-1]
+def world(worlds: Worlds) -> Iterator[World]:
+    """Yield a service at rest with one image and one running instance of it; a test that leaves it in order says so."""
+    with worlds.lend() as lent:
+        yield lent

@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import itertools
 import json
 import os
 import signal
@@ -138,7 +139,8 @@ class World:
     def close(self) -> None:
         """End every process of this state directory."""
         self.files.close()
-        self.service.close()
+        if self.service is not None:
+            self.service.close()
         for process in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
@@ -410,3 +412,43 @@ def attempt(function: Any, *arguments: object, **options: object) -> Any:
     with suppress(CommandFailed):
         return function(*arguments, **options)
     return None
+
+
+class Worlds:
+    """Up to `size` worlds at rest, lent to one test at a time each; one that a test leaves spoilt is not lent again."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self._folder = folder
+        self._numbers = itertools.count(1)
+        self._places = threading.Semaphore(size)
+        self._idle: list[World] = []
+
+    @contextmanager
+    def lend(self) -> Iterator[World]:
+        """Give a world with one image and one running instance of it; who gets it says whether it is still in order."""
+        with self._places:
+            world = self._idle.pop() if self._idle else self._new()
+            world.is_spoilt = True
+            try:
+                yield world
+            finally:
+                if world.is_spoilt:
+                    world.close()
+                else:
+                    self._idle.append(world)
+
+    def close(self) -> None:
+        """End all of them."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _new(self) -> World:
+        folder = self._folder / str(next(self._numbers))
+        folder.mkdir()
+        world = World(folder)
+        try:
+            world.populate()
+        except BaseException:
+            world.close()
+            raise
+        return world

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-_DEADLINE_S: Final = 20.0
+_DEADLINE_S: Final = 30.0
 _POLL_S: Final = 0.01
 _CLONE_NEWNS: Final = 0x00020000
 _CONTEXT: Final = multiprocessing.get_context("forkserver")
