@@ -22,12 +22,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-import uvicorn
 
-from linocut.api.app import create_app
 from linocut.blocks import BlockError
 from linocut.catalog import Catalog
 from linocut.cloud.accounts import NewAccount, ensure_operator
@@ -35,17 +33,24 @@ from linocut.cloud.context import Cloud, Workflows
 from linocut.cloud.region_stores import RegionStores
 from linocut.cloud.sealing import Seal
 from linocut.cloud.stores import collect_store
-from linocut.cloud.workflows.durable import Engine
-from linocut.cloud.workflows.reconcile import machine_ended, reconcile
 from linocut.formats import RunAs
 from linocut.machines import Accelerator, Machines, MachineState, QemuMachines, probe_accelerator
 from linocut.model.ids import InstanceId
 from linocut.model.states import InstanceState
 from linocut.settings import Settings, SettingsError
 
+if TYPE_CHECKING:
+    import uvicorn
+
+    from linocut.cloud.workflows.durable import Engine
+
+# What only a serving process needs (the wire, the workflows) is imported where it serves: commands that look at the state
+# directory, such as `linocut account create`, start in half the time without.
 _RECONCILE_INTERVAL_S: Final = 60.0
 _STOP_GUESTS_S: Final = 30.0
 _BACKLOG: Final = 1024
+_SWITCH_INTERVAL_S: Final = 0.0005
+"""How long a thread may keep the interpreter from the others: launches are many short waits, each of which ends in that queue."""
 _log = structlog.get_logger(__name__)
 
 
@@ -65,6 +70,7 @@ class _NoWorkflows:
 def serve(settings: Settings, *, stop_guests: bool = False) -> int:
     """Serve until SIGTERM or SIGINT; return the process's exit code. Steps under way are repeated at the next start."""
     _log_to_stderr()
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
         with _only_service(settings), _listening(settings.listen) as listener:
             return _serve(settings, listener, stop_guests=stop_guests)
@@ -85,11 +91,22 @@ def offline(settings: Settings) -> Iterator[Cloud]:
         yield _cloud(settings, catalog, stores, machines, _NoWorkflows(), threading.Event())
     finally:
         machines.close()
-        stores.close(stop_servers=False)
+        stores.close()
         catalog.close()
 
 
-def stop_machines(machines: Machines, timeout_s: float = _STOP_GUESTS_S) -> int:
+def stop_guests_offline(settings: Settings, *, hard: bool) -> int:
+    """Stop all guests that a service left running, and their block servers; return how many there were.
+
+    They are asked first, unless `hard`. Raises ServiceError where a service runs on the state directory.
+    """
+    with _only_service(settings), offline(settings) as cloud:
+        count = _stop_machines(cloud.machines, timeout_s=0.0 if hard else _STOP_GUESTS_S)
+        cloud.stores.stop_servers()
+        return count
+
+
+def _stop_machines(machines: Machines, timeout_s: float = _STOP_GUESTS_S) -> int:
     """Power every running machine off, by force where it does not go in time; return how many there were."""
     running = [name for name, state in machines.list().items() if state is MachineState.RUNNING]
 
@@ -103,6 +120,9 @@ def stop_machines(machines: Machines, timeout_s: float = _STOP_GUESTS_S) -> int:
 
 
 def _serve(settings: Settings, listener: socket.socket, *, stop_guests: bool) -> int:
+    from linocut.cloud.workflows.durable import Engine
+    from linocut.cloud.workflows.reconcile import reconcile
+
     guest_user = _guest_user(settings)
     stopping = threading.Event()
     catalog = Catalog.open(settings.database_url)
@@ -129,11 +149,13 @@ def _serve(settings: Settings, listener: socket.socket, *, stop_guests: bool) ->
     engine.close()
     caretaker.join()
     if stop_guests:
-        stop_machines(machines)
-        reconcile_ends(cloud)
+        _stop_machines(machines)
+        _record_ends(cloud)
     busy = any(state is MachineState.RUNNING for state in machines.list().values())
     machines.close()
-    stores.close(stop_servers=not busy)
+    stores.close()
+    if not busy:
+        stores.stop_servers()
     catalog.close()
     _log.info("service ends", guests_running=busy)
     sys.stdout.flush()
@@ -141,8 +163,10 @@ def _serve(settings: Settings, listener: socket.socket, *, stop_guests: bool) ->
     os._exit(0)  # steps that the end interrupted wait in threads of DBOS, and never return
 
 
-def reconcile_ends(cloud: Cloud) -> None:
+def _record_ends(cloud: Cloud) -> None:
     """Say of every instance whose machine has ended that it has stopped."""
+    from linocut.cloud.workflows.reconcile import machine_ended
+
     with cloud.catalog.read() as tx:
         running = tx.instances.in_states([InstanceState.RUNNING])
     for instance in running:
@@ -150,6 +174,10 @@ def reconcile_ends(cloud: Cloud) -> None:
 
 
 def _run_wire(cloud: Cloud, listener: socket.socket) -> None:
+    import uvicorn
+
+    from linocut.api.app import create_app
+
     host, port = listener.getsockname()[:2]
     endpoint = f"http://{host}:{port}"
     (cloud.settings.state / "endpoint").write_text(endpoint + "\n")
@@ -172,20 +200,24 @@ def _run_wire(cloud: Cloud, listener: socket.socket) -> None:
         server.run(sockets=[listener])
 
 
-def _announce(server: uvicorn.Server, endpoint: str) -> None:
+def _announce(server: "uvicorn.Server", endpoint: str) -> None:
     while not server.started:
         time.sleep(0.01)
     print(f"listening on {endpoint}", flush=True)  # noqa: T201  the contract of `linocut serve`
 
 
 def _attend(cloud: Cloud, instance_id: InstanceId) -> None:
+    from linocut.cloud.workflows.reconcile import machine_ended
+
     try:
         machine_ended(cloud, instance_id)
     except Exception:  # a lost race: the caretaker looks again
         _log.exception("ended machine is not recorded", instance=instance_id)
 
 
-def _care(cloud: Cloud, engine: Engine, stopping: threading.Event) -> None:
+def _care(cloud: Cloud, engine: "Engine", stopping: threading.Event) -> None:
+    from linocut.cloud.workflows.reconcile import reconcile
+
     swept_at = time.monotonic()
     while not stopping.wait(_RECONCILE_INTERVAL_S):
         try:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from linocut.cli.offline import opened
+from linocut.cli.failures import CommandFailed
 from linocut.cli.wire import state_directory
 from linocut.settings import load_settings
 
@@ -43,7 +43,9 @@ def stop_guests_left_running(state: Path, *, hard: bool) -> int:
 
     They are asked to shut down first, unless `hard`. The service's next start finds them stopped.
     """
-    from linocut.service import stop_machines
+    from linocut.service import ServiceError, stop_guests_offline
 
-    with opened(state) as cloud:
-        return stop_machines(cloud.machines, timeout_s=0.0) if hard else stop_machines(cloud.machines)
+    try:
+        return stop_guests_offline(load_settings(state, None, None, os.environ), hard=hard)
+    except ServiceError as error:
+        raise CommandFailed(str(error)) from error

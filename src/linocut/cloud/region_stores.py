@@ -63,15 +63,17 @@ class RegionStores:
         directory = self._settings.runtime / "blockd"
         return tuple(Region(entry.name) for entry in directory.iterdir()) if directory.is_dir() else ()
 
-    def close(self, *, stop_servers: bool) -> None:
-        """Stop supervising; stop the block servers too where no guest needs them."""
+    def close(self) -> None:
+        """Stop supervising; the block servers live on."""
         self._closed.set()
         self._supervisor.join()
-        if stop_servers:
-            for region in self.opened():
-                server = BlockServer.find(self._directory(region))
-                if server is not None:
-                    server.stop()
+
+    def stop_servers(self) -> None:
+        """Stop the block servers of this host, which no guest may need any more; to be called after `close`, or not at all."""
+        for region in self.opened():
+            server = BlockServer.find(self._directory(region))
+            if server is not None:
+                server.stop()
 
     def _url(self, region: Region) -> str:
         return f"{self._settings.store_url}/{region}"
