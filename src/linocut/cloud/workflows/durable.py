@@ -9,13 +9,14 @@ returns: the process ends under it, and the next start repeats it.
 
 import os
 import signal
+import sqlite3
 import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import wraps
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import structlog
 from dbos import DBOS, SetWorkflowID
@@ -98,6 +99,7 @@ class Engine:
             config={
                 "name": "linocut",
                 "system_database_url": self._settings.workflow_database_url,
+                "db_engine_kwargs": _engine_options(self._settings.workflow_database_url),
                 "application_version": _VERSION,
                 "executor_id": "host",
                 "log_level": "ERROR",
@@ -123,6 +125,24 @@ class Engine:
         """Stop taking up work; steps under way end with the process."""
         DBOS.destroy()
         _clouds.clear()
+
+
+class _WriteAhead(sqlite3.Connection):
+    """A connection to an SQLite file whose commits do not wait for the disk.
+
+    A power cut may take back the latest steps, and never breaks the file: they run again, which steps are made for. What was
+    answered to a user is in the catalog, whose commits do wait; a workflow that its row asks for is started again.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  whatever the driver passes
+        super().__init__(*args, **kwargs)
+        self.execute("PRAGMA journal_mode=WAL")
+        self.execute("PRAGMA synchronous=NORMAL")
+
+
+def _engine_options(url: str) -> dict[str, Any]:
+    """Return what DBOS passes to SQLAlchemy for its database."""
+    return {"connect_args": {"factory": _WriteAhead}} if url.startswith("sqlite") else {}
 
 
 def _identity(name: str, resource: str, key: str) -> str:
