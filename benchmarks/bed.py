@@ -217,10 +217,11 @@ def drop_page_cache() -> None:
 
 
 class PlainGuests:
-    """Guests with the very command line of one of ours, but an overlay that qemu-img made on a local raw file."""
+    """Guests with the very command line and priority of one of ours, but an overlay that qemu-img made on a local raw file."""
 
-    def __init__(self, folder: Path, base: Path, command: Sequence[str], config_drive: Path) -> None:
+    def __init__(self, folder: Path, base: Path, command: Sequence[str], config_drive: Path, priority: int) -> None:
         self._folder = folder
+        self._priority = priority
         self._base = base
         self._command = command
         self._config_drive = config_drive.read_bytes()
@@ -232,7 +233,8 @@ class PlainGuests:
         call = bed.launch(image_id, 1)
         bed.await_running(call.ids)
         (model,) = call.ids
-        peers = cls(bed.folder, base, bed.command(model), bed.machine(model) / "config.iso")
+        priority = os.getpriority(os.PRIO_PROCESS, bed.process(model))
+        peers = cls(bed.folder, base, bed.command(model), bed.machine(model) / "config.iso", priority)
         bed.terminate(call.ids)
         return peers
 
@@ -250,6 +252,7 @@ class PlainGuests:
         traced = [*command, "-trace", "blk_co_preadv", "-D", "trace.log"]
         with (folder / "qemu.log").open("wb") as log:
             process = subprocess.Popen(traced, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        os.setpriority(os.PRIO_PROCESS, process.pid, self._priority)
         try:
             yield PlainGuest(folder, asked_s, time.time())
         finally:
