@@ -58,6 +58,10 @@ def noise(size: int, seed: int) -> bytes:
     return random.Random(seed).randbytes(size)  # noqa: S311 - test data
 
 
+def option(number: int, data: bytes) -> bytes:
+    return struct.pack(">8sII", b"IHAVEOPT", number, len(data)) + data
+
+
 def qemu_name(server: BlockServer, export: str) -> str:
     return f"nbd:unix:{server.socket_path}:exportname={export}"
 
@@ -269,6 +273,40 @@ def test_unknown_exports_are_refused(server: BlockServer, export: str) -> None:
         assert peer.last_reply == UNKNOWN
 
 
+@pytest.mark.parametrize(("client_flags", "padding"), [(1, 124), (3, 0)])
+def test_old_clients_name_their_export_without_further_talk(
+    store: RegionStore, server: BlockServer, image: Path, client_flags: int, padding: int
+) -> None:
+    name = f"tree/{store.ingest_file(image)}".encode()
+    with socket.socket(socket.AF_UNIX) as peer, peer.makefile("rb") as stream:
+        peer.settimeout(5)
+        peer.connect(str(server.socket_path))
+        stream.read(18)
+        peer.sendall(struct.pack(">I", client_flags) + option(1, name))
+        size, flags = struct.unpack(">QH", stream.read(10))
+        assert (size, flags & 3) == (image.stat().st_size, 3)
+        assert stream.read(padding) == bytes(padding)
+        peer.sendall(struct.pack(">IHHQQI", 0x25609513, 0, 0, 9, 0, 4))
+        assert stream.read(20) == struct.pack(">IIQ", 0x67446698, 0, 9) + b"boot"
+
+
+def test_exports_are_not_listed(store: RegionStore, server: BlockServer, image: Path) -> None:
+    root = store.ingest_file(image)
+    ingest = server.ingest(1000)
+    listed = subprocess.run(["nbdinfo", "--list", server.uri("")], check=False, capture_output=True, text=True, timeout=20)
+    assert root not in listed.stdout
+    assert ingest.token not in listed.stdout
+
+
+@pytest.mark.parametrize("message", [struct.pack(">I", 8), struct.pack(">I", 3) + struct.pack(">8sII", b"IHAVEOPT", 7, 2**31)])
+def test_a_client_that_breaks_the_protocol_is_hung_up_on(server: BlockServer, message: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as peer, peer.makefile("rb") as stream:
+        peer.settimeout(5)
+        peer.connect(str(server.socket_path))
+        peer.sendall(message)
+        assert len(stream.read()) == 18
+
+
 def test_a_tree_refuses_writing(store: RegionStore, server: BlockServer, image: Path) -> None:
     with NbdPeer(server.socket_path, f"tree/{store.ingest_file(image)}") as peer:
         for verb in (lambda: peer.write(0, b"x" * 9), lambda: peer.trim(0, 9), lambda: peer.write_zeroes(0, 9)):
@@ -294,10 +332,6 @@ def test_impossible_requests_are_refused_and_the_connection_goes_on(store: Regio
             peer.write(990, b"x" * 11)
         peer.write(990, b"x" * 10)
         peer.call(3, 0, 0)
-
-
-def option(number: int, data: bytes) -> bytes:
-    return struct.pack(">8sII", b"IHAVEOPT", number, len(data)) + data
 
 
 @settings(deadline=None, max_examples=60)
