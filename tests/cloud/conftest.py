@@ -28,7 +28,8 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegionStores]:
     state = tmp_path_factory.mktemp("stores")
     opened = RegionStores(Settings(state=state, block_cache_mb=8), run_as=None, now=lambda: 0.0)
     yield opened
-    opened.close(stop_servers=True)
+    opened.close()
+    opened.stop_servers()
 
 
 @pytest.fixture(scope="session")
