@@ -3,9 +3,11 @@
 It makes accounts, prints one line of JSON with the endpoint and their keys, and serves until SIGTERM.
 """
 
+import contextlib
 import json
 import os
 import secrets
+import signal
 import socket
 import sys
 import threading
@@ -62,10 +64,14 @@ def main(state: Path) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     keys = [{"Uin": one.uin, "SecretId": one.secret_id, "SecretKey": one.secret_key} for one in accounts]
     print(json.dumps({"host": f"127.0.0.1:{listener.getsockname()[1]}", "accounts": keys}), flush=True)  # noqa: T201
-    uvicorn.Server(uvicorn.Config(create_app(cloud), log_config=None, access_log=False, lifespan="off")).run(sockets=[listener])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises again what it was ended by
+    with contextlib.suppress(KeyboardInterrupt):
+        server = uvicorn.Server(uvicorn.Config(create_app(cloud), log_config=None, access_log=False, lifespan="off"))
+        server.run(sockets=[listener])
     stopping.set()
     engine.close()
-    stores.close(stop_servers=True)
+    stores.close()
+    stores.stop_servers()
     catalog.close()
     os._exit(0)
 
