@@ -435,3 +435,19 @@ def test_impossible_disks_and_ranges_are_refused(store: RegionStore) -> None:
         store.tree(root).read(999, 2)
     with pytest.raises(RequestInvalid):
         store.tree(RootDigest("../../etc/passwd"))
+
+
+def test_a_large_disk_of_little_data_is_quick_to_survey(store: RegionStore) -> None:
+    size = 10 * 2**40
+    ingest = store.ingest(size)
+    ingest.write(5 * 2**40 + 7, b"lonely")
+    tree = store.tree(ingest.seal())
+
+    lonely = 5 * 2**40
+    assert tree.extents(0, size) == [
+        (0, lonely, False),
+        (lonely, CHUNK_BYTES, True),
+        (lonely + CHUNK_BYTES, size - lonely - CHUNK_BYTES, False),
+    ]
+    assert next(tree.runs(lonely, size - lonely)) == (lonely, CHUNK_BYTES, True)
+    assert tree.read(lonely, 20) == bytes(7) + b"lonely" + bytes(7)

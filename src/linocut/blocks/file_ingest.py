@@ -7,7 +7,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,6 @@ _PROGRESS_EVERY_S: Final = 0.1
 
 def ingest_file(
     shelf: Shelf,
-    workers: Executor,
     width: int,
     path: Path,
     size_bytes: int | None,
@@ -39,8 +38,8 @@ def ingest_file(
         if held_bytes > size_bytes or (parent is not None and size_bytes < parent.size_bytes):
             raise RequestInvalid(f"{path} holds {held_bytes} bytes, which do not fit a disk of {size_bytes} on this parent")
         intake = _Intake(shelf, file.fileno(), held_bytes, parent)
-        running = [workers.submit(intake.run) for _ in range(width)]
-        _watch(running, intake, size_bytes, progress)
+        with ThreadPoolExecutor(width, thread_name_prefix="intake") as workers:
+            _watch([workers.submit(intake.run) for _ in range(width)], intake, size_bytes, progress)
     return seal_tree(shelf, intake.writer, size_bytes, parent, intake.changed)
 
 

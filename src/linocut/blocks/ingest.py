@@ -22,7 +22,7 @@ from linocut.blocks.nodes import CHUNK_BYTES, Chunk, require_disk_size
 from linocut.blocks.sealing import seal_tree
 from linocut.blocks.shelf import Shelf
 from linocut.blocks.spans import Spans
-from linocut.blocks.tree import Extent, Tree, merge_extents, pieces, require_range
+from linocut.blocks.tree import Extent, Tree, joined, pieces, require_range
 from linocut.model.ids import RootDigest
 
 INGEST_BUFFERS: Final = 32
@@ -125,8 +125,12 @@ class Ingest:
 
     def extents(self, offset: int, length: int) -> list[Extent]:
         """Return what is data and what is hole by now, as alternating runs without gaps."""
+        return list(self.runs(offset, length))
+
+    def runs(self, offset: int, length: int) -> Iterator[Extent]:
+        """Yield the same one by one, looking no further than is asked for."""
         require_range(self.size_bytes, offset, length)
-        return merge_extents(
+        return joined(
             Extent(index * CHUNK_BYTES + start, size, not self._is_hole(index)) for index, start, size in pieces(offset, length)
         )
 

@@ -100,5 +100,5 @@ class IngestConnection:
     def _block_status(self, flags: int, cookie: int, offset: int, length: int) -> list[Part]:
         if not self._allocation or not length:
             raise RequestInvalid("no meta context was agreed, or no length given")
-        extents = self._ingest.extents(offset, length)
-        return self._replies.block_status(cookie, extents, only_one=bool(flags & CommandFlag.REQ_ONE))
+        runs = self._ingest.runs(offset, length)
+        return self._replies.block_status(cookie, runs, only_one=bool(flags & CommandFlag.REQ_ONE))

@@ -1,7 +1,8 @@
 """Replies to NBD commands, in the form that was agreed: structured, or simple."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from linocut.blocks.errors import BlockError, IngestGone, RequestInvalid, StoreFull
@@ -56,9 +57,9 @@ class Replies:
         head = STRUCTURED_REPLY.pack(STRUCTURED_REPLY_MAGIC, REPLY_DONE, ReplyType.ERROR, cookie, 6 + len(text))
         return [head, struct.pack(">IH", number, len(text)), text]
 
-    def block_status(self, cookie: int, extents: Sequence[Extent], *, only_one: bool) -> list[Part]:
-        """Answer what is data and what is hole. A client asks on for what is left out."""
-        told = extents[: 1 if only_one else _MAX_EXTENTS]
+    def block_status(self, cookie: int, runs: Iterable[Extent], *, only_one: bool) -> list[Part]:
+        """Answer what is data and what is hole, looking no further than is told. A client asks on for what is left out."""
+        told = islice(runs, 1 if only_one else _MAX_EXTENTS)
         body = b"".join(struct.pack(">II", extent.length, 0 if extent.is_data else _HOLE_AND_ZERO) for extent in told)
         head = STRUCTURED_REPLY.pack(STRUCTURED_REPLY_MAGIC, REPLY_DONE, ReplyType.BLOCK_STATUS, cookie, 4 + len(body))
         return [head, struct.pack(">I", BASE_ALLOCATION_ID), body]

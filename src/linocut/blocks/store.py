@@ -30,8 +30,8 @@ class RegionStore:
 
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
-        self._width = (os.cpu_count() or 1) if shelf.objects.is_local else _REMOTE_WORKERS
-        self._workers = ThreadPoolExecutor(self._width + 1, thread_name_prefix="blocks")
+        self._width = (os.cpu_count() or 1) + 1 if shelf.objects.is_local else _REMOTE_WORKERS
+        self._workers = ThreadPoolExecutor(self._width, thread_name_prefix="blocks")
 
     @classmethod
     def open(cls, url: str, *, level: int = 1, grace_s: float = DEFAULT_GRACE_S, now: Callable[[], float] = time.time) -> Self:
@@ -80,7 +80,7 @@ class RegionStore:
         `progress` is called from this thread, about ten times a second, with the bytes passed and their total.
         The file must not change meanwhile. Chunks equal to the parent's are not written again. Raises OSError for the file.
         """
-        return ingest_file(self.shelf, self._workers, self._width, Path(path), size_bytes, self._parent(parent), progress)
+        return ingest_file(self.shelf, self._width, Path(path), size_bytes, self._parent(parent), progress)
 
     def usage(self, roots: Iterable[RootDigest]) -> Usage:
         """Return what a set of trees holds together, every shared chunk counted once. Raises ObjectUnreadable."""

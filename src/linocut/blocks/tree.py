@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from linocut.blocks.errors import RequestInvalid
 from linocut.blocks.frames import ZERO_CHUNK
-from linocut.blocks.nodes import CHUNK_BYTES, LEAF_CHUNKS, Chunk, chunk_count
+from linocut.blocks.nodes import CHUNK_BYTES, LEAF_CHUNKS, LEAF_SPAN_BYTES, Chunk, chunk_count
 from linocut.blocks.shelf import Shelf
 from linocut.model.ids import RootDigest
 
@@ -60,11 +60,24 @@ class Tree:
 
     def extents(self, offset: int, length: int) -> list[Extent]:
         """Return what is data and what is hole in a range, as alternating runs without gaps."""
+        return list(self.runs(offset, length))
+
+    def runs(self, offset: int, length: int) -> Iterator[Extent]:
+        """Yield the same one by one, reading no more of the tree than is asked for."""
         require_range(self.size_bytes, offset, length)
-        return merge_extents(
-            Extent(index * CHUNK_BYTES + start, size, self.chunk(index) is not None)
-            for index, start, size in pieces(offset, length)
-        )
+        return joined(self._chunk_extents(offset, offset + length))
+
+    def _chunk_extents(self, offset: int, end: int) -> Iterator[Extent]:
+        while offset < end:
+            number = offset // LEAF_SPAN_BYTES
+            leaf_end = min(end, (number + 1) * LEAF_SPAN_BYTES)
+            if self.leaves[number] is None:
+                yield Extent(offset, leaf_end - offset, is_data=False)
+            else:
+                chunks = self.leaf(number)
+                for index, start, size in pieces(offset, leaf_end - offset):
+                    yield Extent(index * CHUNK_BYTES + start, size, chunks[index % LEAF_CHUNKS] is not None)
+            offset = leaf_end
 
     def data_chunks(self) -> list[tuple[int, Chunk]]:
         """Return every chunk that is not a hole, with its index."""
@@ -97,12 +110,13 @@ def pieces(offset: int, length: int) -> Iterator[tuple[int, int, int]]:
         offset += size
 
 
-def merge_extents(extents: Iterable[Extent]) -> list[Extent]:
-    """Join neighbouring runs of the same kind."""
-    merged: list[Extent] = []
+def joined(extents: Iterable[Extent]) -> Iterator[Extent]:
+    """Yield runs in which neighbours of the same kind are one."""
+    held: Extent | None = None
     for extent in extents:
-        if merged and merged[-1].is_data == extent.is_data:
-            merged[-1] = Extent(merged[-1].offset, merged[-1].length + extent.length, extent.is_data)
-        else:
-            merged.append(extent)
-    return merged
+        if held is not None and held.is_data != extent.is_data:
+            yield held
+            held = None
+        held = extent if held is None else Extent(held.offset, held.length + extent.length, held.is_data)
+    if held is not None:
+        yield held

@@ -293,11 +293,10 @@ class TreeConnection:
             self._batch += self._replies.error(cookie, NbdError.EINVAL, "no meta context was agreed, or no length given")
             return
         try:
-            extents = self._tree.extents(offset, length)
+            runs = self._tree.runs(offset, length)
+            self._batch += self._replies.block_status(cookie, runs, only_one=bool(flags & CommandFlag.REQ_ONE))
         except BlockError as error:
             self._batch += self._replies.error(cookie, number_of(error), str(error))
-            return
-        self._batch += self._replies.block_status(cookie, extents, only_one=bool(flags & CommandFlag.REQ_ONE))
 
 
 def payload_bytes(length: int) -> int:
