@@ -1,4 +1,4 @@
-"""A region store in a directory, and an image to put there."""
+"""A region store in a directory, a block server on it, and an image to put there."""
 
 import random
 from collections.abc import Iterator
@@ -6,18 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from linocut.blocks import CHUNK_BYTES, RegionStore
+from linocut.blocks import CHUNK_BYTES, BlockServer, RegionStore
 
 
-@pytest.fixture
-def store_url(tmp_path: Path) -> str:
-    return f"file://{tmp_path}/store"
+@pytest.fixture(scope="module")
+def store_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"file://{tmp_path_factory.mktemp('s')}/store"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def store(store_url: str) -> Iterator[RegionStore]:
     with RegionStore.open(store_url) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def server(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlockServer]:
+    """One server for all, as on a host."""
+    started = BlockServer.start(tmp_path_factory.mktemp("d"), store_url, memory_bytes=8 * 2**20)
+    yield started
+    started.stop()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import os
 import random
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,18 @@ from linocut.blocks.shelf import Shelf
 from linocut.model.ids import RootDigest
 
 DAY_S = 86400.0
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    """An empty store for each test, to be damaged."""
+    return f"file://{tmp_path}/store"
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[RegionStore]:
+    with RegionStore.open(store_url) as opened:
+        yield opened
 
 
 def noise(chunks: int, seed: int) -> bytes:
