@@ -131,6 +131,8 @@ def record_launched(cloud: Cloud, instance_id: str, launch_ms: dict[str, float])
         for disk in disks:
             if disk.state is DiskState.ATTACHING:
                 tx.disks.move(disk, DiskState.ATTACHED)
+    if not is_alive(cloud, instance.instance_id):  # it ended before there was a row to say so
+        settle_row(cloud, instance.instance_id)
 
 
 @step("run-instance.record-failed")
