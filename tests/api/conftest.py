@@ -65,7 +65,8 @@ def cloud(state_directory: Path) -> Iterator[Cloud]:
         randomness=secrets.SystemRandom(),
         stopping=lambda: False,
     )
-    stores.close(stop_servers=True)
+    stores.close()
+    stores.stop_servers()
     catalog.close()
 
 

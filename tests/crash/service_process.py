@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ _DEADLINE_S: Final = 30.0
 _POLL_S: Final = 0.01
 _CLONE_NEWNS: Final = 0x00020000
 _CONTEXT: Final = multiprocessing.get_context("forkserver")
+_CHILDREN: Final = threading.Lock()
+"""Starting a process makes multiprocessing look after all others; two threads that look after one both read its exit code."""
 
 
 def wait_until(what: str, look: Callable[[], T | None], deadline_s: float = _DEADLINE_S) -> T:
@@ -45,7 +48,8 @@ class ServiceProcess:
         variables = {f"LINOCUT_{name.upper()}": value for name, value in settings.items()}
         arguments = ["serve", "--state", str(state), "--listen", "127.0.0.1:0"]
         self._process = _CONTEXT.Process(target=_run, args=(arguments, variables, str(output), store_mib))
-        self._process.start()
+        with _CHILDREN:
+            self._process.start()
         self.pid: int = self._process.pid or 0
 
     def said(self) -> str:
@@ -57,7 +61,8 @@ class ServiceProcess:
         """Return the endpoint once it says that it listens there."""
 
         def look() -> str | None:
-            assert self._process.is_alive(), f"the service ended with {self._process.exitcode}:\n{self.said()}"
+            code = self._exit_code()
+            assert code is None, f"the service ended with {code}:\n{self.said()}"
             lines = [line for line in self.said().splitlines(keepends=True) if line.startswith("listening on ")]
             return lines[0].removeprefix("listening on ").strip() if lines and lines[0].endswith("\n") else None
 
@@ -65,11 +70,16 @@ class ServiceProcess:
 
     def await_end(self) -> int:
         """Return the exit code, negative for a signal's number."""
-        self._process.join(_DEADLINE_S)
-        code = self._process.exitcode
-        assert code is not None, f"the service did not end:\n{self.said()[-6000:]}"
+        end = time.monotonic() + _DEADLINE_S
+        while (code := self._exit_code()) is None:
+            assert time.monotonic() < end, f"the service did not end:\n{self.said()[-6000:]}"
+            time.sleep(_POLL_S)
         self.close()
         return code
+
+    def _exit_code(self) -> int | None:
+        with _CHILDREN:
+            return self._process.exitcode
 
     def close(self) -> None:
         """Let go of the output."""
