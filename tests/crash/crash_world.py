@@ -5,6 +5,7 @@ import functools
 import itertools
 import json
 import os
+import shutil
 import signal
 import socketserver
 import sqlite3
@@ -144,6 +145,7 @@ class World:
         for process in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
+        shutil.rmtree(Settings(state=self.state).runtime, ignore_errors=True)
 
     def _connect(self) -> None:
         endpoint = self.service.await_listening()

@@ -4,8 +4,10 @@ A region store is opened when it is first needed. So is its block server, a proc
 finds it by its sockets. A supervisor starts a block server again when it has died; guests reconnect by themselves.
 """
 
+import shutil
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -69,11 +71,18 @@ class RegionStores:
         self._supervisor.join()
 
     def stop_servers(self) -> None:
-        """Stop the block servers of this host, which no guest may need any more; to be called after `close`, or not at all."""
+        """Stop the block servers of this host, which no guest may need any more, and remove their directories.
+
+        To be called after `close`, or where no server was asked for.
+        """
         for region in self.opened():
             server = BlockServer.find(self._directory(region))
             if server is not None:
                 server.stop()
+            shutil.rmtree(self._directory(region), ignore_errors=True)
+        for directory in (self._settings.runtime / "blockd", self._settings.runtime):
+            with suppress(OSError):  # not there, or not empty
+                directory.rmdir()
 
     def _url(self, region: Region) -> str:
         return f"{self._settings.store_url}/{region}"
