@@ -11,9 +11,8 @@ PROMISES = (ROOT / "docs" / "promises.md").read_text()
 
 
 def test_every_test_that_a_promise_names_exists() -> None:
-    written = {
-        name for file in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)
-    }
+    files = (ROOT / "tests").rglob("test_*.py")
+    written = {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)}
 
     assert set(re.findall(r"`(test_\w+)`", PROMISES)) - written == set()
 
