@@ -37,7 +37,7 @@ from linocut.formats import RunAs
 from linocut.machines import Accelerator, Machines, MachineState, QemuMachines, probe_accelerator
 from linocut.model.ids import InstanceId
 from linocut.model.states import InstanceState
-from linocut.settings import Settings, SettingsError
+from linocut.settings import Settings, SettingsError, remember
 
 if TYPE_CHECKING:
     import uvicorn
@@ -123,6 +123,7 @@ def _serve(settings: Settings, listener: socket.socket, *, stop_guests: bool) ->
     from linocut.cloud.workflows.durable import Engine
     from linocut.cloud.workflows.reconcile import reconcile
 
+    remember(settings)
     guest_user = _guest_user(settings)
     stopping = threading.Event()
     catalog = Catalog.open(settings.database_url)

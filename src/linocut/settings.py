@@ -6,6 +6,7 @@ environment wins. Lists are separated by commas in the environment. An unknown n
 
 import dataclasses
 import hashlib
+import json
 import math
 import os
 import tomllib
@@ -18,7 +19,10 @@ from typing import Any, Final
 _GIB: Final = 1024**3
 _LONGEST_SOCKET_PATH: Final = 100
 _LONGEST_SOCKET_NAME: Final = len("/instances/ins-00000000/storage-daemon-00000000.sock")
+_MEMORY: Final = "settings.json"
 _PREFIX: Final = "LINOCUT_"
+_DATABASES: Final = ("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres://")
+_STORES: Final = ("file:///", "s3://")
 # Read by the command line, not by the service.
 _CLIENT_NAMES: Final = frozenset({"LINOCUT_STATE", "LINOCUT_ENDPOINT", "LINOCUT_SKIP_POSTGRES"})
 
@@ -108,9 +112,15 @@ class Settings:
         return vcpus, memory_mb
 
 
-def load_settings(state: Path, listen: str | None, file: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Read the settings of the service whose state is in this directory. Raises SettingsError."""
-    values: dict[str, Any] = {}
+def load_settings(
+    state: Path, listen: str | None, file: Path | None, environ: Mapping[str, str], *, remembered: bool = False
+) -> Settings:
+    """Read the settings of the service whose state is in this directory. Raises SettingsError.
+
+    With `remembered`, what the service last ran with counts where neither the file nor the environment says otherwise: whoever
+    looks at a state directory from outside must not look into another catalog or store than the service.
+    """
+    values: dict[str, Any] = _from_memory(state / _MEMORY) if remembered else {}
     if file is not None:
         values |= _from_file(file)
     values |= _from_environment(environ)
@@ -120,6 +130,31 @@ def load_settings(state: Path, listen: str | None, file: Path | None, environ: M
     settings = Settings(**values)
     _check(settings)
     return settings
+
+
+def remember(settings: Settings) -> None:
+    """Keep what a service runs with in its state directory, mode 0600; no secret and nothing for tests."""
+    plain = dataclasses.asdict(Settings(settings.state))
+    kept = {
+        name: value
+        for name, value in dataclasses.asdict(settings).items()
+        if value != plain[name] and name not in {"state", "listen", "secret_key", "crash_at"}
+    }
+    draft = settings.state / f"{_MEMORY}.new"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        json.dump(kept, out)
+    draft.replace(settings.state / _MEMORY)
+
+
+def _from_memory(file: Path) -> dict[str, Any]:
+    try:
+        kept = json.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{file}: {error}") from error
+    return {name: _typed(name, value, str(file)) for name, value in kept.items()}
 
 
 def _from_file(file: Path) -> dict[str, Any]:
@@ -181,6 +216,10 @@ def _check(settings: Settings) -> None:
         _ = settings.fetch_networks
     except ValueError as error:
         raise SettingsError(f"fetch_allow: {error}") from error
+    if not settings.database_url.startswith(_DATABASES):
+        raise SettingsError("database takes sqlite:///FILE or postgresql://….")
+    if not settings.store_url.startswith(_STORES):
+        raise SettingsError("store takes file:///DIRECTORY or s3://BUCKET/PREFIX.")
     if settings.accelerator not in {"auto", "kvm", "tcg"}:
         raise SettingsError("accelerator takes auto, kvm or tcg.")
     for name, value in dataclasses.asdict(settings).items():

@@ -147,3 +147,25 @@ def test_a_setting_that_is_none_is_refused(linocut: Linocut, tmp_path: Path) -> 
 
     assert done.returncode == 1
     assert "colour is no setting" in done.stderr
+
+
+def test_a_store_is_not_looked_at_where_no_service_has_run(tmp_path: Path) -> None:
+    refused = run_linocut(tmp_path, "store", "gc", "--state", tmp_path / "nowhere")
+
+    assert refused.returncode == 1
+    assert "no service has ever run" in refused.stderr
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_import_that_would_be_refused_sends_nothing(service: Running, linocut: Linocut, tmp_path: Path) -> None:
+    disk = tmp_path / "disk.raw"
+    disk.write_bytes(bytes(510) + b"\x55\xaa" + bytes(512))
+
+    refused = linocut(
+        *("image", "import", disk, "--name", "odd", "--os-type", "Plan 9", "--os-version", "4"),
+        *("--state", service.directory),
+    )
+
+    assert refused.returncode == 1
+    assert "InvalidImageOsType.Unsupported" in refused.stderr
+    assert not list((service.directory / "uploads").iterdir())

@@ -11,6 +11,7 @@ from linocut.machines import StartFailed
 from linocut.model import errors
 from linocut.model.errors import Refusal
 from linocut.model.ids import InstanceId
+from linocut.model.records import Tag
 
 
 def run(bench: Bench, caller: Any, image_id: str, **order: Any) -> tuple[InstanceId, ...]:
@@ -225,3 +226,21 @@ def test_an_instance_has_a_console_before_it_has_a_machine(bench: Bench) -> None
     with bench.holding():
         (instance_id,) = run(bench, owner, bench.image(owner))
     assert instances.console(bench.cloud, owner, instance_id, offset=0, limit=100).data == b""
+
+
+def test_a_zone_that_is_sold_out_takes_no_instances(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.image(owner)
+
+    with pytest.raises(errors.ZoneSoldOut):
+        run(bench, owner, image_id, zone="ap-guangzhou-1")
+
+
+def test_a_launch_that_is_only_tried_is_checked_as_one_that_is_meant(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.image(owner)
+
+    with pytest.raises(errors.TagsDuplicate):
+        run(bench, owner, image_id, tags=(Tag("a", "1"), Tag("a", "2")), dry_run=True)
+    assert run(bench, owner, image_id, client_token="once")
+    assert run(bench, owner, image_id, client_token="once", dry_run=True) == ()

@@ -1,14 +1,17 @@
 import dataclasses
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from linocut.settings import Settings, SettingsError, load_settings
+from linocut.settings import Settings, SettingsError, load_settings, remember
 
 FIELDS = {field.name: field for field in dataclasses.fields(Settings) if field.name != "state"}
 OTHER_VALUES: dict[str, tuple[str, str, Any]] = {
+    "database": ('"sqlite:////elsewhere.db"', "sqlite:////elsewhere.db", "sqlite:////elsewhere.db"),
+    "store": ('"file:///elsewhere"', "file:///elsewhere", "file:///elsewhere"),
     "listen": ('"127.0.0.1:99"', "127.0.0.1:99", "127.0.0.1:99"),
     "fetch_allow": ('["10.0.0.0/8", "127.0.0.0/8"]', "10.0.0.0/8, 127.0.0.0/8", ("10.0.0.0/8", "127.0.0.0/8")),
     "accelerator": ('"tcg"', "tcg", "tcg"),
@@ -145,3 +148,19 @@ def test_capacity_is_what_the_machine_has_unless_told(tmp_path: Path) -> None:
     assert vcpus == 4 * len(os.sched_getaffinity(0))
     assert 256 < memory_mb < 2**24
     assert Settings(state=tmp_path, host_vcpus=3, host_memory_mb=4).capacity() == (3, 4)
+
+
+def test_what_a_service_ran_with_is_remembered_for_those_who_look_from_outside(tmp_path: Path) -> None:
+    ran = replace(Settings(state=tmp_path), database="sqlite:////elsewhere.db", store_grace_s=5.0, fetch_allow=("127.0.0.0/8",))
+    remember(replace(ran, secret_key="5e" * 32, crash_at="somewhere"))
+
+    assert load_settings(tmp_path, None, None, {}, remembered=True) == ran
+    assert load_settings(tmp_path, None, None, {}) == Settings(state=tmp_path)
+    outside = load_settings(tmp_path, None, None, {"LINOCUT_DATABASE": "sqlite:////here.db"}, remembered=True)
+    assert outside == replace(ran, database="sqlite:////here.db")
+
+
+@pytest.mark.parametrize(("name", "url"), [("store", "ftp://x"), ("store", "memory:///"), ("database", "foo://bar")])
+def test_a_place_that_cannot_be_used_is_refused_at_the_start(tmp_path: Path, name: str, url: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} takes"):
+        load_settings(tmp_path, None, None, {f"LINOCUT_{name.upper()}": url})

@@ -87,6 +87,7 @@ USUAL_CODES: Final[Mapping[type[Refusal], str]] = {
     errors.ShareQuotaExceeded: "OverQuota",
     errors.KeyQuotaExceeded: "InvalidKeyPair.LimitExceeded",
     errors.CapacityExhausted: "ResourceInsufficient",
+    errors.ZoneSoldOut: "ResourceInsufficient.AvailabilityZoneSoldOut",
     errors.DiskSpaceExhausted: "ResourceInsufficient",
 }
 

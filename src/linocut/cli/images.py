@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from cyclopts import Parameter
 
-from linocut.cli.failures import CommandFailed, Misused
+from linocut.cli.failures import CommandFailed, Misused, WireError
 from linocut.cli.output import print_json, print_table
 from linocut.cli.uploads import upload
 from linocut.cli.waiting import await_image
@@ -14,6 +14,9 @@ from linocut.cli.wire import ClientOptions, JsonObject, Wire, connect
 from linocut.model.ids import is_id
 
 _IMAGE_PREFIX: Final = "img"
+_NO_IMAGE: Final = "img-00000000"
+_ANY_URL: Final = "https://upload.invalid/"
+"""Stands for an upload that is not there yet, where the rest of an order is tried."""
 _OWN: Final = "PRIVATE_IMAGE"
 _PUBLIC: Final = "PUBLIC_IMAGE"
 _NAMED: Final = (_OWN, _PUBLIC)
@@ -52,23 +55,38 @@ def import_image(
         raise Misused("--public needs the image to be ready: leave out --no-wait")
     options = options or ClientOptions()
     wire = connect(options)
-    url = source if urlsplit(source).scheme in {"http", "https"} else upload(wire, _existing(source))
-    ordered = wire.call(
-        "ImportImage",
-        ImageUrl=url,
-        ImageName=name,
-        ImageDescription=description,
-        OsType=os_type,
-        OsVersion=os_version,
-        Architecture=architecture,
-        Force=force or None,
-    )
+    order = {
+        "ImageName": name,
+        "ImageDescription": description,
+        "OsType": os_type,
+        "OsVersion": os_version,
+        "Architecture": architecture,
+        "Force": force or None,
+    }
+    if public:
+        _require_operator(wire)
+    if urlsplit(source).scheme in {"http", "https"}:
+        url = source
+    else:
+        file = _existing(source)
+        wire.call("ImportImage", ImageUrl=_ANY_URL, DryRun=True, **order)  # before anything is sent
+        url = upload(wire, file)
+    ordered = wire.call("ImportImage", ImageUrl=url, **order)
     image_id = str(ordered["ImageId"])
     if wait:
         await_image(wire, image_id, f"Importing {image_id}")
     if public:
         wire.call_own("PublishImage", ImageId=image_id, Public=True)
     _print_one(wire, image_id, options)
+
+
+def _require_operator(wire: Wire) -> None:
+    """Find out before anything is imported whether this account may publish. Raises WireError if not."""
+    try:
+        wire.call_own("PublishImage", ImageId=_NO_IMAGE, Public=True)
+    except WireError as error:
+        if not error.code.startswith("InvalidImageId"):
+            raise
 
 
 def create_image(

@@ -21,7 +21,7 @@ def opened(state: Path | None, settings: Path | None = None) -> Iterator["Cloud"
     from linocut.service import ServiceError, offline
 
     try:
-        with offline(load_settings(state_directory(state), None, settings, os.environ)) as cloud:
+        with offline(load_settings(state_directory(state), None, settings, os.environ, remembered=True)) as cloud:
             yield cloud
     except (ServiceError, BlockError) as error:
         raise CommandFailed(str(error)) from error

@@ -46,6 +46,6 @@ def stop_guests_left_running(state: Path, *, hard: bool) -> int:
     from linocut.service import ServiceError, stop_guests_offline
 
     try:
-        return stop_guests_offline(load_settings(state, None, None, os.environ), hard=hard)
+        return stop_guests_offline(load_settings(state, None, None, os.environ, remembered=True), hard=hard)
     except ServiceError as error:
         raise CommandFailed(str(error)) from error

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from linocut.cli.failures import CommandFailed
 from linocut.cli.offline import opened
 from linocut.cli.output import print_json, print_table, progress_bar, size
-from linocut.cli.wire import ClientOptions, region_of
+from linocut.cli.wire import ClientOptions, region_of, state_directory
 from linocut.model.ids import Region
 
 if TYPE_CHECKING:
@@ -80,7 +81,10 @@ def stat(*, options: StoreOptions | None = None) -> None:
 
 @contextmanager
 def _opened(options: StoreOptions) -> Iterator[tuple["Cloud", Region]]:
-    with opened(options.state, options.settings) as cloud:
+    state = state_directory(options.state)
+    if not (state / "lock").exists():
+        raise CommandFailed(f"no service has ever run on {state}")
+    with opened(state, options.settings) as cloud:
         yield cloud, Region(region_of(ClientOptions(region=options.region)))
 
 

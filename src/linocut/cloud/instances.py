@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -55,6 +55,10 @@ _FILTERS: Final = frozenset(
         "creation-end-time",
     }
 )
+
+
+_NOTHING_HAS: Final = frozenset({"host-id", "dedicated-cluster-id", "vpc-id", "subnet-id", "security-group-id", "ipv6-address"})
+"""Documented filters by what no instance here has."""
 
 
 class StopHow(StrEnum):
@@ -120,6 +124,7 @@ class _Plan:
     host_names: tuple[str, ...]
     user_data: bytes
     password_hash: str
+    tags: tuple[Tag, ...]
 
 
 def run_instances(cloud: Cloud, caller: Caller, order: RunOrder) -> tuple[InstanceId, ...]:
@@ -135,12 +140,13 @@ def run_instances(cloud: Cloud, caller: Caller, order: RunOrder) -> tuple[Instan
         raise errors.ValueOutOfRange(f"InstanceCount takes 1 to {_COUNT}.")
     if not 1 <= least <= order.count:
         raise errors.MinCountInvalid("MinCount takes 1 to InstanceCount.")
-    places.find_zone(caller, order.zone)
-    digest = hashlib.sha256(msgspec.json.encode(order)).hexdigest()
+    if not places.find_zone(caller, order.zone).available:
+        raise errors.ZoneSoldOut(f"Zone {order.zone} takes no new instances; see DescribeZones.")
+    digest = hashlib.sha256(msgspec.json.encode(replace(order, dry_run=False))).hexdigest()
     with cloud.catalog.begin() as tx:
         known = _known_token(cloud, caller, tx, order.client_token, digest)
         if known:
-            return known
+            return () if order.dry_run else known
         plan = _plan(tx, caller, order)
         tx.instances.lock_capacity()
         count = min(order.count, _room(cloud, tx, plan.kind))
@@ -168,9 +174,9 @@ def list_instances(cloud: Cloud, caller: Caller, query: InstanceQuery) -> Page[I
     Raises InstanceIdMalformed, IdsWithFilters, FilterUnknown, TooManyFilterValues, PageOutOfRange. Source: CVM DescribeInstances.
     """
     listing.check_page(query.offset, query.limit)
-    filters = listing.check_filters(query.ids, query.filters, _FILTERS)
+    filters = listing.check_filters(query.ids, query.filters, _FILTERS | _NOTHING_HAS)
     ids = query.ids if query.ids is not None else filters.get("instance-id")
-    if "0" not in filters.get("project-id", ("0",)):
+    if "0" not in filters.get("project-id", ("0",)) or filters.keys() & _NOTHING_HAS:
         return Page((), 0)
     with cloud.catalog.read() as tx:
         page = tx.instances.list(
@@ -345,6 +351,7 @@ def _plan(tx: Tx, caller: Caller, order: RunOrder) -> _Plan:
         host_names=tuple(rules.host_name(name) for name in _host_names(order)),
         user_data=rules.user_data(order.user_data),
         password_hash=passwords.crypt(rules.password(order.password)) if order.password else "",
+        tags=rules.tags(order.tags),
     )
 
 
@@ -417,7 +424,7 @@ def _instance(cloud: Cloud, caller: Caller, plan: _Plan, position: int) -> Insta
         latest_operation_error="",
         latest_request_id=caller.request_id,
         created_at=cloud.now(),
-        tags=rules.tags(order.tags),
+        tags=plan.tags,
     )
 
 

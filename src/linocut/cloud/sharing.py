@@ -19,9 +19,9 @@ def share_image(cloud: Cloud, caller: Caller, image_id: str, accounts: Sequence[
     Raises ImageIdMalformed, ImageNotFound, NotImageOwner, ImageIsPublic, ImageStateForbids, ByolImageShare, ShareWithSelf,
     AccountNotFound, ShareQuotaExceeded, TooManyValues. Source: CVM ModifyImageSharePermission.
     """
-    wanted = _accounts(cloud, caller, accounts)
+    wanted = _accounts(cloud, accounts)
     with cloud.catalog.begin() as tx:
-        image = _shareable(tx, caller, image_id)
+        image = _shareable(tx, caller, image_id, wanted)
         missing = tx.accounts.missing(wanted)
         if missing:
             raise errors.AccountNotFound(f"There is no account {missing[0]}.")
@@ -35,9 +35,9 @@ def unshare_image(cloud: Cloud, caller: Caller, image_id: str, accounts: Sequenc
 
     Raises as share_image. Source: CVM ModifyImageSharePermission.
     """
-    wanted = _accounts(cloud, caller, accounts)
+    wanted = _accounts(cloud, accounts)
     with cloud.catalog.begin() as tx:
-        image = _shareable(tx, caller, image_id)
+        image = _shareable(tx, caller, image_id, wanted)
         tx.shares.remove(image.image_id, wanted)
 
 
@@ -52,18 +52,18 @@ def list_shares(cloud: Cloud, caller: Caller, image_id: str) -> tuple[Share, ...
         return tx.shares.of(image.image_id)
 
 
-def _accounts(cloud: Cloud, caller: Caller, accounts: Sequence[str]) -> tuple[Uin, ...]:
+def _accounts(cloud: Cloud, accounts: Sequence[str]) -> tuple[Uin, ...]:
     if not accounts:
         raise errors.ParameterMissing("AccountIds is empty.")
     listing.check_count("AccountIds", accounts, cloud.settings.share_quota)
-    if caller.account.uin in accounts:
-        raise errors.ShareWithSelf("An image is not shared with its owner.")
     return tuple(Uin(account) for account in dict.fromkeys(accounts))
 
 
-def _shareable(tx: Tx, caller: Caller, image_id: str) -> Image:
+def _shareable(tx: Tx, caller: Caller, image_id: str, accounts: Sequence[Uin]) -> Image:
     image = visible_image(tx, caller, image_id)
     _require_owner(caller, image)
+    if caller.account.uin in accounts:
+        raise errors.ShareWithSelf("An image is not shared with its owner.")
     if image.is_public:
         raise errors.ImageIsPublic(f"Image {image_id} is public.")
     if image.state is not ImageState.NORMAL:

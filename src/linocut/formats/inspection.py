@@ -35,6 +35,7 @@ _CHECKS: Final[Mapping[DiskFormat, Callable[[DiskBytes, DiskLimits], int]]] = {
     DiskFormat.VHDX: check_vhdx,
     DiskFormat.VDI: check_vdi,
 }
+_VMDK_DESCRIPTOR: Final = b"# Disk DescriptorFile"
 _UNSTRUCTURED: Final = frozenset({"raw", "gpt"})
 _VIOLATIONS: Final[Mapping[str, str]] = {
     "backing_file": "The disk file needs a backing file.",
@@ -75,6 +76,8 @@ def _decide_format(disk: DiskBytes) -> DiskFormat:
     except Exception as error:
         raise UnsafeDisk("The disk file is damaged: its headers make no sense.", repr(error)) from error
     if name in _UNSTRUCTURED:
+        if os.pread(disk.descriptor, len(_VMDK_DESCRIPTOR), 0) == _VMDK_DESCRIPTOR:
+            raise UnsafeDisk("The file only describes a VMDK whose content lies in other files.", name)
         return DiskFormat.VHD if has_vhd_footer(disk) else DiskFormat.RAW
     try:
         return DiskFormat(name)

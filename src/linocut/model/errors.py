@@ -343,5 +343,9 @@ class CapacityExhausted(Exhausted):
     """The hosts have no room for these instances."""
 
 
+class ZoneSoldOut(Exhausted):
+    """The zone takes no new instances."""
+
+
 class DiskSpaceExhausted(Exhausted):
     """The service's disk has no room for this."""

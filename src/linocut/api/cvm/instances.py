@@ -248,6 +248,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
             errors.InstanceTypeMalformed,
             errors.InstanceTypeNotFound,
             errors.ZoneNotFound,
+            errors.ZoneSoldOut,
             errors.ProjectNotFound,
             errors.InvalidValue,
             errors.ValueOutOfRange,

@@ -7,6 +7,7 @@ A step returns its value or `Failed`; a domain error never crosses DBOS's pickle
 returns: the process ends under it, and the next start repeats it.
 """
 
+import logging
 import os
 import signal
 import sqlite3
@@ -160,7 +161,9 @@ def _attempt(cloud: Cloud, name: str, function: Callable[[], T]) -> T | Failed:
     except Exception as error:  # a workflow ends in done or failed, whatever happens in a step
         if cloud.stopping():
             return _wait_for_the_end()
-        _log.warning("step failed", step=name, error=repr(error), trace=traceback.format_exc())
+        expected = isinstance(error, FormatError | Refusal)
+        why = error.detail if isinstance(error, FormatError | Refusal) else traceback.format_exc()
+        _log.log(logging.INFO if expected else logging.WARNING, "step failed", step=name, error=repr(error), why=why)
         return Failed(_reason(error))
 
 

@@ -41,8 +41,9 @@ def machine_ended(cloud: Cloud, instance_id: InstanceId) -> None:
     with cloud.catalog.read() as tx:
         instance = tx.instances.find(instance_id)
     if instance is not None and _is_idle(instance) and not is_alive(cloud, instance_id):
-        _log.info("instance powered off", instance=instance_id)
-        settle_row(cloud, instance_id)
+        with suppress(LostRace):  # somebody else says it
+            settle_row(cloud, instance_id)
+            _log.info("instance powered off", instance=instance_id)
 
 
 def _reconcile_images(cloud: Cloud, engine: Engine) -> None:
