@@ -85,6 +85,25 @@ def test_an_imported_image_starts_instances_and_is_imaged_and_shared(sdk: Sdk, o
     assert other.DescribeInstances(InstanceIds=[theirs.InstanceId]).InstanceSet[0].InstanceState == "RUNNING"
 
 
+def test_an_image_of_several_disks_starts_instances_of_several_disks(sdk: Sdk, disk_url: str) -> None:
+    image = import_image(sdk, disk_url, ImportImageDataDiskList=[{"ImageUrl": disk_url}])
+    assert [one.DiskUsage for one in image.SnapshotSet] == ["SYSTEM_DISK", "DATA_DISK"]
+
+    [instance] = run(sdk, image.ImageId, SystemDisk={"DiskSize": 20})
+    [data_disk] = instance.DataDisks
+    assert (instance.SystemDisk.DiskSize, data_disk.DiskSize) == (20, 1)
+
+    order = {"InstanceId": instance.InstanceId, "ImageName": "both"}
+    elsewhere = code(sdk.CreateImage, **order, DataDiskIds=["disk-00000000"])
+    assert elsewhere == "InvalidParameter.DataDiskNotBelongSpecifiedInstance"
+    root = code(sdk.CreateImage, **order, DataDiskIds=[instance.SystemDisk.DiskId])
+    assert root == "InvalidParameter.DataDiskIdContainsRootDisk"
+    both = sdk.CreateImage(**order, DataDiskIds=[data_disk.DiskId]).ImageId
+    wait_until("the image of both is there", lambda: sdk.DescribeImages(ImageIds=[both]).ImageSet[0].ImageState == "NORMAL")
+    sizes = [(one.DiskUsage, one.DiskSize) for one in sdk.DescribeImages(ImageIds=[both]).ImageSet[0].SnapshotSet]
+    assert sizes == [("SYSTEM_DISK", 20), ("DATA_DISK", 1)]
+
+
 def test_instances_stop_start_reboot_and_end(sdk: Sdk, disk_url: str) -> None:
     image = import_image(sdk, disk_url)
     [instance] = run(sdk, image.ImageId)
