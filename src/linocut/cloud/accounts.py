@@ -1,6 +1,7 @@
 """Accounts: tenants and their access keys."""
 
 import string
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,7 @@ from linocut.model.records import AccessKey, Account
 _NAME_CHARACTERS: Final = 64
 _ALPHANUMERIC: Final = string.ascii_letters + string.digits
 _OPERATOR: Final = "operator"
+_DRAWS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,10 @@ def create_account(cloud: Cloud, name: str) -> NewAccount:
     """Create a tenant. Raises InvalidValue, AccountNameTaken."""
     if not 1 <= len(name) <= _NAME_CHARACTERS or not name.isprintable():
         raise errors.InvalidValue(f"An account's name takes 1 to {_NAME_CHARACTERS} printable characters.")
-    with cloud.catalog.begin() as tx:
-        if tx.accounts.by_name(name) is not None:
-            raise errors.AccountNameTaken(f"There is an account named {name} already.")
-        return _add(cloud, tx, name, is_operator=False)
+    for _ in range(_DRAWS - 1):
+        with suppress(errors.LostRace):  # somebody has one of the numbers that were drawn
+            return _create(cloud, name)
+    return _create(cloud, name)
 
 
 def ensure_operator(cloud: Cloud) -> NewAccount | None:
@@ -57,6 +59,13 @@ def find_access_key(cloud: Cloud, secret_id: str) -> tuple[Account, str] | None:
         return None
     account, key = found
     return account, cloud.seal.open(key.secret_id, key.sealed_secret_key)
+
+
+def _create(cloud: Cloud, name: str) -> NewAccount:
+    with cloud.catalog.begin() as tx:
+        if tx.accounts.by_name(name) is not None:
+            raise errors.AccountNameTaken(f"There is an account named {name} already.")
+        return _add(cloud, tx, name, is_operator=False)
 
 
 def _add(cloud: Cloud, tx: Tx, name: str, *, is_operator: bool) -> NewAccount:
