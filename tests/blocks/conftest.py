@@ -32,7 +32,7 @@ def server(store_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def image(tmp_path: Path) -> Path:
     """A sparse raw disk of a few chunks: text, noise, holes, zeros that are written out, and an odd end."""
     path = tmp_path / "disk.raw"
-    noise = random.Random(7).randbytes  # noqa: S311 - test data
+    noise = random.Random(7).randbytes
     with path.open("wb") as file:
         file.write(b"boot" * 1024)
         file.seek(CHUNK_BYTES - 300)

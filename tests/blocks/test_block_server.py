@@ -32,7 +32,7 @@ def run(*words: str | Path) -> str:
 
 
 def noise(size: int, seed: int) -> bytes:
-    return random.Random(seed).randbytes(size)  # noqa: S311 - test data
+    return random.Random(seed).randbytes(size)
 
 
 def option(number: int, data: bytes) -> bytes:
@@ -113,7 +113,7 @@ def test_qemu_io_changes_a_parent(store: RegionStore, server: BlockServer, image
 def test_both_kinds_of_replies_carry_the_bytes(store: RegionStore, server: BlockServer, image: Path, *, structured: bool) -> None:
     content = image.read_bytes()
     with NbdPeer(server.socket_path, f"tree/{store.ingest_file(image)}", structured=structured) as peer:
-        picks = random.Random(3)  # noqa: S311 - test data
+        picks = random.Random(3)
         for _ in range(40):
             start, end = sorted((picks.randrange(len(content)), picks.randrange(len(content))))
             assert peer.read(start, end - start) == content[start:end]
@@ -123,7 +123,7 @@ def test_both_kinds_of_replies_carry_the_bytes(store: RegionStore, server: Block
 def test_many_reads_at_once_each_get_their_own_bytes(store: RegionStore, server: BlockServer, image: Path) -> None:
     content = image.read_bytes()
     with NbdPeer(server.socket_path, f"tree/{store.ingest_file(image)}") as peer:
-        picks = random.Random(4)  # noqa: S311 - test data
+        picks = random.Random(4)
         asked = {}
         for _ in range(300):
             offset = picks.randrange(len(content) - 4096)

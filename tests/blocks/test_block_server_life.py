@@ -18,7 +18,7 @@ def run(*words: str | Path) -> str:
 
 
 def noise(size: int, seed: int) -> bytes:
-    return random.Random(seed).randbytes(size)  # noqa: S311 - test data
+    return random.Random(seed).randbytes(size)
 
 
 def chunk_files(store_url: str) -> list[Path]:

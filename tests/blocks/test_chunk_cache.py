@@ -24,7 +24,7 @@ def cache(store: RegionStore) -> Iterator[ChunkCache]:
 
 
 def chunks_of(store: RegionStore, count: int) -> dict[bytes, bytes]:
-    content = random.Random(1).randbytes(count * CHUNK_BYTES)  # noqa: S311 - test data
+    content = random.Random(1).randbytes(count * CHUNK_BYTES)
     ingest = store.ingest(len(content))
     ingest.write(0, content)
     tree = store.tree(ingest.seal())

@@ -28,7 +28,7 @@ rounds = st.lists(st.lists(actions, min_size=1, max_size=LANES), min_size=1, max
 def apply(ingest: Ingest, model: bytearray, kind: str, start: int, end: int, fill: int) -> None:
     match kind:
         case "write":
-            data = random.Random(fill).randbytes(end - start)  # noqa: S311 - test data
+            data = random.Random(fill).randbytes(end - start)
             ingest.write(start, data)
             model[start:end] = data
         case "zeroes":
@@ -59,7 +59,7 @@ def test_overlapping_writes_zeroes_and_trims_equal_a_plain_array(
         model = bytearray(SIZE)
         parent = None
         if has_parent:
-            model[:] = random.Random(0).randbytes(SIZE)  # noqa: S311 - test data
+            model[:] = random.Random(0).randbytes(SIZE)
             model[CHUNK_BYTES : 2 * CHUNK_BYTES] = bytes(CHUNK_BYTES)
             before = store.ingest(SIZE)
             before.write(0, model)
@@ -95,7 +95,7 @@ def test_many_small_writes_all_over_stay_within_the_buffers() -> None:
     with RegionStore.open("memory:///") as store:
         ingest = store.ingest(size)
         order = list(range(200))
-        random.Random(5).shuffle(order)  # noqa: S311 - test data
+        random.Random(5).shuffle(order)
         for index in order:
             ingest.write(index * CHUNK_BYTES + 77, index.to_bytes(4, "little"))
         tree = store.tree(ingest.seal())

@@ -40,7 +40,7 @@ def store(store_url: str) -> Iterator[RegionStore]:
 
 
 def noise(chunks: int, seed: int) -> bytes:
-    return random.Random(seed).randbytes(chunks * CHUNK_BYTES)  # noqa: S311 - test data
+    return random.Random(seed).randbytes(chunks * CHUNK_BYTES)
 
 
 def tree_of(store: RegionStore, data: bytes, parent: RootDigest | None = None) -> RootDigest:

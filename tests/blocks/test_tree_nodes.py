@@ -106,4 +106,4 @@ def test_hostile_frames_raise_one_error_type(frame: bytes) -> None:
 
 
 def test_a_frame_is_never_larger_than_readers_accept() -> None:
-    assert len(Frames(1).pack(Random(1).randbytes(CHUNK_BYTES))) <= MAX_FRAME_BYTES  # noqa: S311 - test data
+    assert len(Frames(1).pack(Random(1).randbytes(CHUNK_BYTES))) <= MAX_FRAME_BYTES

@@ -36,7 +36,7 @@ def write_raw_disk(path: Path) -> Path:
         disk.seek(510)
         disk.write(b"\x55\xaa")
         disk.seek(MIB)
-        disk.write(random.Random(7).randbytes(2 * MIB))  # noqa: S311 - noise, the same each time
+        disk.write(random.Random(7).randbytes(2 * MIB))
         disk.seek(6 * MIB + 1536)
         disk.write(b"a block of text, again and again. " * 20_000)
     return path

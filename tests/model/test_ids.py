@@ -11,7 +11,7 @@ PREFIXES = ["img", "snap", "disk", "ins", "skey"]
 
 @given(st.sampled_from(PREFIXES), st.integers())
 def test_a_new_id_has_the_shape_of_its_kind_and_of_no_other(prefix: str, seed: int) -> None:
-    made = new_id(prefix, random.Random(seed))  # noqa: S311  the test's own dice
+    made = new_id(prefix, random.Random(seed))
 
     assert [each for each in PREFIXES if is_id(each, made)] == [prefix]
 
@@ -24,7 +24,7 @@ def test_what_is_no_id_is_told(text: str) -> None:
 
 
 def test_ids_do_not_repeat() -> None:
-    dice = random.Random(1)  # noqa: S311  the test's own dice
+    dice = random.Random(1)
     assert len({new_id("img", dice) for _ in range(10_000)}) == 10_000
 
 
