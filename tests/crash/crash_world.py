@@ -133,6 +133,18 @@ class World:
         self.service.send(signal.SIGTERM)
         assert self.service.await_end() == 0
 
+    @contextmanager
+    def remembering_failures(self, said: list[str]) -> Iterator[None]:
+        """Add what the service logs of failures to a list, whatever else becomes of its log."""
+        begin = self.log.stat().st_size
+        try:
+            yield
+        finally:
+            with self.log.open("rb") as log:
+                log.seek(begin)
+                lines = log.read().decode(errors="replace").splitlines()
+            said += [line for line in lines if '"level": "warning"' in line or '"level": "error"' in line or "failed" in line]
+
     def await_crash(self) -> None:
         """Wait until the service has killed itself."""
         assert self.service.await_end() == -signal.SIGKILL, "it ended, but not where it was told to"

@@ -24,8 +24,9 @@ def points(name: str) -> list[str]:
 def trouble(worlds: Worlds, name: str, point: str) -> str:
     """Kill the service at one point of a scenario; return what is wrong afterwards, which is nothing."""
     scenario = SCENARIOS[name]
+    said: list[str] = []
     try:
-        with worlds.lend() as world:
+        with worlds.lend() as world, world.remembering_failures(said):
             subject = scenario.prepare(world)
             world.await_rest()
             world.kill()
@@ -43,7 +44,7 @@ def trouble(worlds: Worlds, name: str, point: str) -> str:
             world.assert_nothing_leaked()
             world.is_spoilt = False
     except Exception:
-        return traceback.format_exc()
+        return "\n".join([traceback.format_exc(), *said])
     return ""
 
 

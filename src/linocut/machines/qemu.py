@@ -240,7 +240,7 @@ class QemuMachines:
     def _snapshot_stopped(self, folder: MachineFolder, disk: MachineDisk, copy: DiskCopy) -> Snapshotted:
         if copy.since is not None:
             raise MarkGone(f"disk {disk.disk_id} has no mark {copy.since!r}, for its machine is off")
-        hold = folder.hold(wait_s=_HOLD_S)
+        hold = folder.hold(wait_s=_READY_S)
         if hold is None:
             raise MachineBusy(f"machine {folder.path.name} is in use")
         with ExitStack() as stack:
@@ -257,7 +257,7 @@ class QemuMachines:
             )
             stack.callback(daemon.wait)
             stack.callback(daemon.kill)
-            monitor = stack.enter_context(self._talk(InstanceId(folder.path.name), JOBS_SOCKET))
+            monitor = stack.enter_context(self._talk(InstanceId(folder.path.name), JOBS_SOCKET, greeting_s=_READY_S))
             copied = copy_disk(monitor, replace(copy, mark=None), wiring.socket_folders[copy.target.socket_path.parent])
         return Snapshotted(copied, None)
 
