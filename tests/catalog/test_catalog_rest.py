@@ -81,8 +81,6 @@ def test_every_tree_that_a_snapshot_or_a_disk_of_the_region_needs_is_live(catalo
     with catalog.read() as tx:
         assert tx.snapshots.live_roots(HERE) == {a_root(digit) for digit in "1245"}
         assert tx.snapshots.live_roots(THERE) == {a_root(digit) for digit in "361"}
-        assert tx.snapshots.owned_roots(ANNA, HERE) == {a_root("1")}
-        assert tx.snapshots.owned_roots(BERT, THERE) == set()
 
 
 def test_the_snapshots_of_an_account_are_listed_oldest_first(catalog: Catalog) -> None:

@@ -79,15 +79,6 @@ class Tree:
                     yield Extent(index * CHUNK_BYTES + start, size, chunks[index % LEAF_CHUNKS] is not None)
             offset = leaf_end
 
-    def data_chunks(self) -> list[tuple[int, Chunk]]:
-        """Return every chunk that is not a hole, with its index."""
-        return [
-            (number * LEAF_CHUNKS + position, chunk)
-            for number in range(len(self.leaves))
-            for position, chunk in enumerate(self.leaf(number))
-            if chunk is not None
-        ]
-
     @property
     def chunk_count(self) -> int:
         """How many chunks the disk has, holes and a padded last one included."""

@@ -62,8 +62,3 @@ class Snapshots:
         mine = (SNAPSHOTS.c.owner == uin, SNAPSHOTS.c.region == region)
         query = select(SNAPSHOTS).where(*mine).order_by(SNAPSHOTS.c.created_at, SNAPSHOTS.c.snapshot_id)
         return tuple(record_of(Snapshot, row) for row in self._connection.execute(query).mappings())
-
-    def owned_roots(self, uin: Uin, region: Region) -> set[RootDigest]:
-        """Return the trees of the account's snapshots in the region."""
-        mine = (SNAPSHOTS.c.owner == uin, SNAPSHOTS.c.region == region, SNAPSHOTS.c.root.is_not(None))
-        return {RootDigest(root) for root in self._connection.scalars(select(SNAPSHOTS.c.root).where(*mine).distinct())}
