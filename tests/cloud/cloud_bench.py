@@ -9,11 +9,11 @@ from itertools import count
 from typing import Any
 
 from linocut.catalog import Catalog
-from linocut.cloud import accounts, images, instances
+from linocut.cloud import accounts, images, imaging, imports, launches
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
-from linocut.cloud.images import ImportOrder
-from linocut.cloud.instances import RunOrder
+from linocut.cloud.imports import ImportOrder
+from linocut.cloud.launches import RunOrder
 from linocut.cloud.region_stores import RegionStores
 from linocut.cloud.sealing import Seal
 from linocut.cloud.workflows import durable
@@ -140,7 +140,7 @@ class Bench:
     def importing(self, owner: Caller, name: str = "web", **order: Any) -> ImageId:
         """Begin an import that goes no further."""
         with self.holding():
-            image_id = images.import_image(self.cloud, owner, import_order(name, **order))
+            image_id = imports.import_image(self.cloud, owner, import_order(name, **order))
         assert image_id is not None
         return image_id
 
@@ -172,7 +172,7 @@ class Bench:
     def _creating(self, owner: Caller, state: ImageState, name: str) -> ImageId:
         instance_id = self.instance(owner, self.image(owner, f"{name}-origin"))
         with self.holding():
-            image_id = images.create_image(self.cloud, owner, images.CreateOrder(name, instance_id))
+            image_id = imaging.create_image(self.cloud, owner, imaging.CreateOrder(name, instance_id))
         assert image_id is not None
         if state is not ImageState.CREATING:
             with self.cloud.catalog.begin() as tx:
@@ -182,7 +182,7 @@ class Bench:
     def instance(self, owner: Caller, image_id: ImageId | None = None, **order: Any) -> InstanceId:
         """Return an instance that runs."""
         found = image_id or self.image(owner, f"image-{next(self._requests)}")
-        (instance_id,) = instances.run_instances(self.cloud, owner, run_order(found, **order))
+        (instance_id,) = launches.run_instances(self.cloud, owner, run_order(found, **order))
         assert self.instance_row(instance_id).state is InstanceState.RUNNING
         return instance_id
 
@@ -196,7 +196,7 @@ class Bench:
         }
         if state in {InstanceState.PENDING, InstanceState.LAUNCH_FAILED}:
             with self.holding():
-                (instance_id,) = instances.run_instances(self.cloud, owner, run_order(self.instance_row(instance_id).image_id))
+                (instance_id,) = launches.run_instances(self.cloud, owner, run_order(self.instance_row(instance_id).image_id))
             paths |= {InstanceState.PENDING: (), InstanceState.LAUNCH_FAILED: (state,)}
         for step in paths.get(state, (state,)):
             with self.cloud.catalog.begin() as tx:

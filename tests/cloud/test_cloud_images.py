@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from cloud_bench import ELSEWHERE, REGION, Bench, import_order
 
-from linocut.cloud import images, uploads
-from linocut.cloud.images import CreateOrder
+from linocut.cloud import images, imaging, imports, uploads
+from linocut.cloud.imaging import CreateOrder
 from linocut.model import errors
 from linocut.model.errors import Refusal
 from linocut.model.states import ImageState, SnapshotState
@@ -42,12 +42,12 @@ def test_an_upload_becomes_an_image_and_is_gone(bench: Bench) -> None:
     upload = uploads.create_upload(bench.cloud, owner, size_bytes=len(disk), sha256="")
     assert uploads.receive_upload(bench.cloud, upload.upload_id, 0, [disk[:1000], disk[1000:2000]]) == 2000
     with pytest.raises(errors.UploadIncomplete):
-        images.import_image(bench.cloud, owner, import_order(url=upload.url))
+        imports.import_image(bench.cloud, owner, import_order(url=upload.url))
     with pytest.raises(errors.UploadIncomplete):
         uploads.receive_upload(bench.cloud, upload.upload_id, 0, [disk])
     uploads.receive_upload(bench.cloud, upload.upload_id, uploads.upload_offset(bench.cloud, upload.upload_id), [disk[2000:]])
 
-    image_id = images.import_image(bench.cloud, owner, import_order(url=upload.url))
+    image_id = imports.import_image(bench.cloud, owner, import_order(url=upload.url))
 
     assert image_id is not None
     image = bench.image_row(image_id)
@@ -59,14 +59,14 @@ def test_an_upload_becomes_an_image_and_is_gone(bench: Bench) -> None:
     assert bench.cloud.stores.store(REGION).tree(snapshot.root).read(0, len(disk)) == disk
     assert list((bench.cloud.settings.state / "uploads").iterdir()) == []
     with pytest.raises(errors.UploadNotFound):
-        images.import_image(bench.cloud, owner, import_order("again", url=upload.url))
+        imports.import_image(bench.cloud, owner, import_order("again", url=upload.url))
 
 
 def test_an_upload_of_another_account_is_none(bench: Bench) -> None:
     upload = uploads.create_upload(bench.cloud, bench.caller("owner"), size_bytes=1, sha256="")
     uploads.receive_upload(bench.cloud, upload.upload_id, 0, [b"x"])
     with pytest.raises(errors.UploadNotFound):
-        images.import_image(bench.cloud, bench.caller("thief"), import_order(url=upload.url))
+        imports.import_image(bench.cloud, bench.caller("thief"), import_order(url=upload.url))
 
 
 def test_an_upload_that_is_not_what_was_announced_fails_the_import(bench: Bench) -> None:
@@ -76,7 +76,7 @@ def test_an_upload_that_is_not_what_was_announced_fails_the_import(bench: Bench)
     with pytest.raises(errors.ValueOutOfRange):
         uploads.receive_upload(bench.cloud, upload.upload_id, 1024, [b"more"])
 
-    image_id = images.import_image(bench.cloud, owner, import_order(url=upload.url))
+    image_id = imports.import_image(bench.cloud, owner, import_order(url=upload.url))
 
     assert image_id is not None
     assert bench.image_row(image_id).state is ImageState.IMPORTFAILED
@@ -90,7 +90,7 @@ def test_the_last_places_of_the_image_quota_are_taken_once_each(bench: Bench, pl
     bench.workflows.held = True
 
     found = outcomes(
-        [lambda name=f"image-{number}": images.import_image(bench.cloud, owner, import_order(name)) for number in range(6)]
+        [lambda name=f"image-{number}": imports.import_image(bench.cloud, owner, import_order(name)) for number in range(6)]
     )
 
     assert found.count(errors.ImageQuotaExceeded) == 6 - places
@@ -118,7 +118,7 @@ def test_a_name_is_taken_once_however_many_ask_at_once(bench: Bench) -> None:
     owner = bench.caller("owner")
     bench.workflows.held = True
 
-    found = outcomes([lambda: images.import_image(bench.cloud, owner, import_order("web"))] * 4)
+    found = outcomes([lambda: imports.import_image(bench.cloud, owner, import_order("web"))] * 4)
 
     assert found.count(errors.ImageNameTaken) == 3
     bench.image(bench.caller("other"), "web")
@@ -129,9 +129,9 @@ def test_an_import_that_is_only_tried_leaves_nothing(bench: Bench) -> None:
     bench.image(owner, "taken")
     before = bench.rows(), list(bench.workflows.asked)
 
-    assert images.import_image(bench.cloud, owner, import_order(dry_run=True)) is None
+    assert imports.import_image(bench.cloud, owner, import_order(dry_run=True)) is None
     with pytest.raises(errors.ImageNameTaken):
-        images.import_image(bench.cloud, owner, import_order("taken", dry_run=True))
+        imports.import_image(bench.cloud, owner, import_order("taken", dry_run=True))
 
     assert (bench.rows(), bench.workflows.asked) == before
 
@@ -141,7 +141,7 @@ def test_taking_an_image_that_is_only_tried_leaves_nothing(bench: Bench) -> None
     instance_id = bench.instance(owner)
     before = bench.rows(), list(bench.workflows.asked)
 
-    assert images.create_image(bench.cloud, owner, CreateOrder("new", instance_id, dry_run=True)) is None
+    assert imaging.create_image(bench.cloud, owner, CreateOrder("new", instance_id, dry_run=True)) is None
 
     assert (bench.rows(), bench.workflows.asked) == before
 
@@ -175,7 +175,7 @@ def test_an_image_of_an_instance_holds_its_tree_and_lets_the_instance_go_on(benc
     owner = bench.caller("owner")
     instance_id = bench.instance(owner)
 
-    image_id = images.create_image(bench.cloud, owner, CreateOrder("golden", instance_id))
+    image_id = imaging.create_image(bench.cloud, owner, CreateOrder("golden", instance_id))
 
     assert image_id is not None
     image = bench.image_row(image_id)
@@ -183,7 +183,7 @@ def test_an_image_of_an_instance_holds_its_tree_and_lets_the_instance_go_on(benc
     assert image.os_name == bench.instance_row(instance_id).os_name
     instance = bench.instance_row(instance_id)
     assert (instance.state, instance.latest_operation, instance.latest_operation_state) == ("RUNNING", "CreateImage", "SUCCESS")
-    second = images.create_image(bench.cloud, owner, CreateOrder("golden-2", instance_id))
+    second = imaging.create_image(bench.cloud, owner, CreateOrder("golden-2", instance_id))
     assert second is not None
     assert bench.image_row(second).state is ImageState.NORMAL
 
@@ -194,7 +194,7 @@ def test_an_image_by_force_is_taken_with_the_power_off_and_powers_on_again(bench
     verbs: list[str] = []
     bench.machines.refused = lambda verb, _: verbs.append(verb)
 
-    images.create_image(bench.cloud, owner, CreateOrder("golden", instance_id, force_poweroff=True))
+    imaging.create_image(bench.cloud, owner, CreateOrder("golden", instance_id, force_poweroff=True))
 
     assert [verb for verb in verbs if verb in {"shut_down", "snapshot_disk", "start"}] == ["shut_down", "snapshot_disk", "start"]
     assert bench.instance_row(instance_id).state == "RUNNING"
@@ -209,7 +209,7 @@ def test_an_image_that_cannot_be_taken_fails_and_lets_the_instance_go_on(bench: 
             raise OSError("the disk is upset")
 
     bench.machines.refused = refuse
-    image_id = images.create_image(bench.cloud, owner, CreateOrder("golden", instance_id, force_poweroff=True))
+    image_id = imaging.create_image(bench.cloud, owner, CreateOrder("golden", instance_id, force_poweroff=True))
 
     assert image_id is not None
     image = bench.image_row(image_id)
@@ -223,7 +223,7 @@ def test_an_instance_that_came_from_a_deleted_image_can_still_be_imaged(bench: B
     instance_id = bench.instance(owner)
     images.delete_images(bench.cloud, owner, [bench.instance_row(instance_id).image_id], delete_snapshots=True, dry_run=False)
 
-    image_id = images.create_image(bench.cloud, owner, CreateOrder("golden", instance_id))
+    image_id = imaging.create_image(bench.cloud, owner, CreateOrder("golden", instance_id))
 
     assert image_id is not None
     assert bench.image_row(image_id).state is ImageState.NORMAL
@@ -252,6 +252,6 @@ ORDERS: list[tuple[dict[str, Any], type[Refusal]]] = [
 def test_an_order_that_makes_no_sense_is_refused_and_leaves_nothing(bench: Bench) -> None:
     for changes, refusal in ORDERS:
         with pytest.raises(refusal):
-            images.import_image(bench.cloud, bench.caller("owner"), import_order(**changes))
+            imports.import_image(bench.cloud, bench.caller("owner"), import_order(**changes))
     assert bench.rows() == ((), ())
     assert bench.workflows.asked == []

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from cloud_bench import Bench, run_order
 
-from linocut.cloud import instances, keys
+from linocut.cloud import instances, keys, launches
 from linocut.machines import StartFailed
 from linocut.model import errors
 from linocut.model.errors import Refusal
@@ -15,7 +15,7 @@ from linocut.model.records import Tag
 
 
 def run(bench: Bench, caller: Any, image_id: str, **order: Any) -> tuple[InstanceId, ...]:
-    return instances.run_instances(bench.cloud, caller, run_order(image_id, **order))
+    return launches.run_instances(bench.cloud, caller, run_order(image_id, **order))
 
 
 def test_instances_run_with_what_was_ordered(bench: Bench) -> None:
@@ -210,7 +210,7 @@ def test_an_order_that_makes_no_sense_is_refused_and_leaves_nothing(bench: Bench
     image_id = bench.image(owner)
     for changes, refusal in ORDERS:
         with pytest.raises(refusal):
-            instances.run_instances(bench.cloud, owner, replace(run_order(image_id), **changes))
+            launches.run_instances(bench.cloud, owner, replace(run_order(image_id), **changes))
         assert bench.rows()[1] == ()
 
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from cloud_bench import Bench, run_order
 
-from linocut.cloud import images, instances, uploads
-from linocut.cloud.images import CreateOrder
+from linocut.cloud import imaging, instances, launches, uploads
+from linocut.cloud.imaging import CreateOrder
 from linocut.cloud.instances import StopHow
 from linocut.cloud.workflows.reconcile import machine_ended, reconcile
 from linocut.model.errors import UploadNotFound
@@ -63,7 +63,7 @@ def test_an_instance_whose_imaging_was_lost_takes_orders_again(bench: Bench) -> 
     owner = bench.caller("owner")
     instance_id = bench.instance(owner)
     with bench.holding():
-        images.create_image(bench.cloud, owner, CreateOrder("golden", instance_id))
+        imaging.create_image(bench.cloud, owner, CreateOrder("golden", instance_id))
     reconcile(bench.cloud, bench.workflows)
     assert bench.instance_row(instance_id).latest_operation_state is OperationState.OPERATING
 
@@ -78,7 +78,7 @@ def test_an_instance_whose_imaging_was_lost_takes_orders_again(bench: Bench) -> 
 def test_a_launch_that_was_never_started_is_started(bench: Bench) -> None:
     owner = bench.caller("owner")
     with bench.holding():
-        (instance_id,) = instances.run_instances(bench.cloud, owner, run_order(bench.image(owner)))
+        (instance_id,) = launches.run_instances(bench.cloud, owner, run_order(bench.image(owner)))
     lose(bench)
 
     reconcile(bench.cloud, bench.workflows)
@@ -89,7 +89,7 @@ def test_a_launch_that_was_never_started_is_started(bench: Bench) -> None:
 def test_a_launch_that_ended_half_way_has_failed_and_its_machine_is_gone(bench: Bench) -> None:
     owner = bench.caller("owner")
     with bench.holding():
-        (instance_id,) = instances.run_instances(bench.cloud, owner, run_order(bench.image(owner)))
+        (instance_id,) = launches.run_instances(bench.cloud, owner, run_order(bench.image(owner)))
     other = bench.instance(owner)
     bench.machines.prepare(replace(bench.machines.spec(other), instance_id=instance_id))
     interrupt(bench)

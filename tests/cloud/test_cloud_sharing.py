@@ -1,7 +1,7 @@
 import pytest
 from cloud_bench import ELSEWHERE, Bench, run_order
 
-from linocut.cloud import images, instances, sharing
+from linocut.cloud import images, launches, publishing, sharing
 from linocut.model import errors
 from linocut.model.states import ImageState
 
@@ -14,9 +14,9 @@ def test_a_shared_image_is_seen_and_started_from_by_those_it_is_shared_with_alon
 
     assert bench.image_names(friend) == {"web"}
     assert bench.image_names(stranger) == set()
-    assert instances.run_instances(bench.cloud, friend, run_order(image_id))
+    assert launches.run_instances(bench.cloud, friend, run_order(image_id))
     with pytest.raises(errors.ImageNotFound):
-        instances.run_instances(bench.cloud, stranger, run_order(image_id))
+        launches.run_instances(bench.cloud, stranger, run_order(image_id))
 
 
 def test_an_image_that_is_taken_back_is_gone_and_its_instances_go_on(bench: Bench) -> None:
@@ -31,7 +31,7 @@ def test_an_image_that_is_taken_back_is_gone_and_its_instances_go_on(bench: Benc
     assert bench.image_names(friend) == set()
     assert bench.instance_row(instance_id).state == "RUNNING"
     with pytest.raises(errors.ImageNotFound):
-        instances.run_instances(bench.cloud, friend, run_order(image_id))
+        launches.run_instances(bench.cloud, friend, run_order(image_id))
 
 
 def test_sharing_twice_is_harmless_and_listed_once(bench: Bench) -> None:
@@ -130,18 +130,18 @@ def test_a_public_image_is_everybody_s_to_start_and_nobody_s_to_change(bench: Be
     image_id = bench.image(bench.operator, "debian")
     stranger = bench.caller("stranger")
     with pytest.raises(errors.OperatorOnly):
-        images.publish_image(bench.cloud, stranger, image_id, public=True)
+        publishing.publish_image(bench.cloud, stranger, image_id, public=True)
 
-    images.publish_image(bench.cloud, bench.operator, image_id, public=True)
+    publishing.publish_image(bench.cloud, bench.operator, image_id, public=True)
 
     assert bench.image_names(stranger) == {"debian"}
-    assert instances.run_instances(bench.cloud, stranger, run_order(image_id))
+    assert launches.run_instances(bench.cloud, stranger, run_order(image_id))
     for caller in (stranger, bench.operator):
         with pytest.raises(errors.ImageIsPublic):
             images.delete_images(bench.cloud, caller, [image_id], delete_snapshots=False, dry_run=False)
     with pytest.raises(errors.ImageIsPublic):
         sharing.share_image(bench.cloud, bench.operator, image_id, [stranger.account.uin])
     with pytest.raises(errors.ParameterConflict):
-        instances.run_instances(bench.cloud, stranger, run_order(image_id, keep_image_login=True))
-    images.publish_image(bench.cloud, bench.operator, image_id, public=False)
+        launches.run_instances(bench.cloud, stranger, run_order(image_id, keep_image_login=True))
+    publishing.publish_image(bench.cloud, bench.operator, image_id, public=False)
     assert bench.image_names(stranger) == set()

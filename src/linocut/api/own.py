@@ -12,7 +12,7 @@ from linocut.api.cvm.shapes import Ids, wire_time
 from linocut.api.envelope import Answer, Shape
 from linocut.api.parameters import Int
 from linocut.api.table import Action, Service
-from linocut.cloud import images, instances, uploads
+from linocut.cloud import images, instances, publishing, uploads
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.images import ImageQuery
@@ -121,7 +121,7 @@ class Upload(Answer):
 
 def publish_image(cloud: Cloud, caller: Caller, request: PublishImage) -> Answer:
     """Make an image public, or private again."""
-    images.publish_image(cloud, caller, request.image_id, public=request.public)
+    publishing.publish_image(cloud, caller, request.image_id, public=request.public)
     return Answer()
 
 

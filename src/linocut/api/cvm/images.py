@@ -26,10 +26,12 @@ from linocut.api.cvm.shapes import (
 from linocut.api.envelope import Answer, Shape
 from linocut.api.parameters import is_empty, is_one_of
 from linocut.api.table import Action
-from linocut.cloud import images
+from linocut.cloud import images, imaging, imports
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
-from linocut.cloud.images import CreateOrder, ImageQuery, ImportOrder, VisibleImage
+from linocut.cloud.images import ImageQuery, VisibleImage
+from linocut.cloud.imaging import CreateOrder
+from linocut.cloud.imports import ImportOrder
 from linocut.model import errors, rules
 from linocut.model.states import ImageState, InstanceState
 
@@ -202,12 +204,12 @@ def import_image(cloud: Cloud, caller: Caller, request: ImportImage) -> ImageCre
         data_disk_urls=tuple(disk.image_url for disk in request.import_image_data_disk_list),
         dry_run=request.dry_run,
     )
-    return ImageCreated(image_id=images.import_image(cloud, caller, order) or UNSET)
+    return ImageCreated(image_id=imports.import_image(cloud, caller, order) or UNSET)
 
 
 def describe_import_image_os(cloud: Cloud, _caller: Caller, _request: Nothing) -> ImportImageOs:
     """List the operating systems that can be imported."""
-    systems = images.import_systems(cloud)
+    systems = imports.import_systems(cloud)
     return ImportImageOs(
         import_image_os_list_supported=ImageOsList(windows=list(systems.windows), linux=list(systems.linux)),
         import_image_os_version_set=[
@@ -231,7 +233,7 @@ def create_image(cloud: Cloud, caller: Caller, request: CreateImage) -> ImageCre
         data_disk_ids=tuple(request.data_disk_ids),
         dry_run=request.dry_run,
     )
-    return ImageCreated(image_id=images.create_image(cloud, caller, order) or UNSET)
+    return ImageCreated(image_id=imaging.create_image(cloud, caller, order) or UNSET)
 
 
 def modify_image_attribute(cloud: Cloud, caller: Caller, request: ModifyImageAttribute) -> Answer:

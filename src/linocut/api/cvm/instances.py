@@ -15,10 +15,11 @@ from linocut.api.cvm.shapes import Ids, TagSpecification, tags_for
 from linocut.api.envelope import Answer, Shape
 from linocut.api.parameters import AsksNothing, Int, is_empty, is_one_of, never_asks
 from linocut.api.table import Action
-from linocut.cloud import instances
+from linocut.cloud import instances, launches
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
-from linocut.cloud.instances import RunOrder, StopHow
+from linocut.cloud.instances import StopHow
+from linocut.cloud.launches import RunOrder
 from linocut.model import errors, rules
 from linocut.model.states import InstanceState as State
 
@@ -184,7 +185,7 @@ def run_instances(cloud: Cloud, caller: Caller, request: RunInstances) -> Instan
         project_id=request.placement.project_id,
         dry_run=request.dry_run,
     )
-    return InstancesStarted(instance_id_set=list(instances.run_instances(cloud, caller, order)) or UNSET)
+    return InstancesStarted(instance_id_set=list(launches.run_instances(cloud, caller, order)) or UNSET)
 
 
 def start_instances(cloud: Cloud, caller: Caller, request: StartInstances) -> Answer:
