@@ -22,16 +22,16 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from linocut.api import own
 from linocut.api.calls import MAX_BODY_BYTES, Arrival
 from linocut.api.cvm import CVM
+from linocut.api.own import LINOCUT
 from linocut.api.table import Table
 from linocut.api.telemetry import CONTENT_TYPE, Telemetry
 from linocut.api.uploads import upload_routes
 from linocut.api.wire import Wire
 from linocut.cloud.context import Cloud
 
-SERVICES: Final = (CVM, own.LINOCUT)
+SERVICES: Final = (CVM, LINOCUT)
 _DROPPED_BYTES: Final = 8 * MAX_BODY_BYTES
 
 

@@ -1,0 +1,16 @@
+"""The service `linocut`: what Tencent Cloud has no action for.
+
+One module a noun, each with its wire structures, its handlers, and the list of its actions. Everything of the official services
+stays as documented; these are additions beside it.
+"""
+
+from typing import Final
+
+from linocut.api.own import images, instances, uploads
+from linocut.api.table import Service
+
+LINOCUT: Final = Service(
+    name="linocut",
+    version="2026-11-01",
+    actions=(*images.ACTIONS, *instances.ACTIONS, *uploads.ACTIONS),
+)
