@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from linocut.catalog import Catalog, Tx, Upload
@@ -18,6 +18,7 @@ from linocut.model.records import (
     ImageSource,
     Instance,
     KeyPair,
+    Session,
     Snapshot,
     Tag,
 )
@@ -188,6 +189,11 @@ def an_upload(owner: Uin = ANNA, **fields: Any) -> Upload:
     return replace(Upload(_id("upload"), owner, HERE, 2**40, "f" * 64, NOW), **fields)
 
 
+def a_session(uin: Uin = ANNA, **fields: Any) -> Session:
+    session = Session(SecretId(_id("akid")), uin, "roleName/build", "ci", b"sealed\x00", "d" * 64, NOW, NOW + timedelta(hours=2))
+    return replace(session, **fields)
+
+
 def an_audit_entry(uin: Uin = ANNA, **fields: Any) -> AuditEntry:
-    entry = AuditEntry(NOW, uin, SecretId("AKID"), "127.0.0.1", HERE, "cvm", "RunInstances", "request-1", "ok")
+    entry = AuditEntry(NOW, uin, SecretId("AKID"), "127.0.0.1", HERE, "cvm", "RunInstances", "request-1", "ok", ("ins-00000001",))
     return replace(entry, **fields)

@@ -12,6 +12,7 @@ from catalog_records import (
     NOW,
     a_disk,
     a_key,
+    a_session,
     a_snapshot,
     a_token,
     an_access_key,
@@ -35,6 +36,7 @@ from linocut.model.records import (
     Image,
     Instance,
     KeyPair,
+    Session,
     Share,
     Snapshot,
     Tag,
@@ -62,6 +64,7 @@ ROUND_TRIPS: dict[str, tuple[Callable[[], Any], Callable[[Tx, Any], Any], Callab
         lambda tx, it: tx.uploads.add(it),
         lambda tx, it: tx.uploads.get(it.upload_id),
     ),
+    "session": (a_session, lambda tx, it: tx.sessions.add(it), lambda tx, it: tx.sessions.get(it.secret_id)),
     "audit entry": (an_audit_entry, lambda tx, it: tx.audit.add(it), lambda tx, _it: tx.audit.recent(1)[0]),
 }
 
@@ -112,6 +115,7 @@ def test_a_disk_comes_back_as_it_was_put_in(catalog: Catalog) -> None:
         (ClientToken, schema.CLIENT_TOKENS),
         (AuditEntry, schema.AUDIT),
         (Upload, schema.UPLOADS),
+        (Session, schema.SESSIONS),
     ],
 )
 def test_every_field_has_a_column_unless_another_table_keeps_it(record: Any, table: Table) -> None:

@@ -1,8 +1,9 @@
-"""Snapshots, key pairs, client tokens, uploads and the audit log."""
+"""Snapshots, key pairs, client tokens, uploads, sessions and the audit log."""
 
 from dataclasses import replace
 from datetime import timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 from catalog_records import (
@@ -14,6 +15,7 @@ from catalog_records import (
     a_disk,
     a_key,
     a_root,
+    a_session,
     a_snapshot,
     a_token,
     an_audit_entry,
@@ -25,10 +27,10 @@ from catalog_records import (
 )
 from undone import undone
 
-from linocut.catalog import Catalog
+from linocut.catalog import AuditQuery, Catalog
 from linocut.model.errors import KeyNameTaken, LostRace, PublicKeyTaken
 from linocut.model.ids import KeyId, SnapshotId
-from linocut.model.records import Tag
+from linocut.model.records import AuditEntry, Tag
 from linocut.model.states import SNAPSHOT_MOVES, SnapshotState
 
 
@@ -229,3 +231,47 @@ def test_the_audit_log_shows_the_latest_call_first(catalog: Catalog) -> None:
 
     with catalog.read() as tx:
         assert tx.audit.recent(2) == (calls[2], calls[1])
+
+
+def test_the_audit_log_is_read_by_account_action_resource_and_time(catalog: Catalog) -> None:
+    image = an_audit_entry(action="CreateImage", resources=("img-00000001", "ins-00000001"))
+    berts = an_audit_entry(BERT, action="CreateImage", resources=("img-00000002",))
+    later = an_audit_entry(action="StopInstances", resources=("ins-00000010",), at=NOW + timedelta(minutes=1))
+    with catalog.begin() as tx:
+        for entry in (image, berts, later):
+            tx.audit.add(entry)
+
+    def found(**asked: Any) -> tuple[AuditEntry, ...]:
+        with catalog.read() as tx:
+            return tx.audit.page(AuditQuery(**asked)).items
+
+    assert found(uin=BERT) == (berts,)
+    assert found(actions=("CreateImage",)) == (berts, image)
+    assert found(resources=("ins-00000001",)) == (image,)
+    assert found(resources=("ins-0000000_",)) == ()
+    assert found(since=NOW + timedelta(seconds=1)) == (later,)
+    assert found(limit=1, offset=1) == (berts,)
+    with catalog.read() as tx:
+        assert tx.audit.page(AuditQuery(uin=ANNA, limit=1)).total == 2
+
+
+def test_sessions_that_have_ended_are_forgotten(catalog: Catalog) -> None:
+    join(catalog, ANNA)
+    old, young = a_session(expires_at=NOW), a_session()
+    with catalog.begin() as tx:
+        tx.sessions.add(old)
+        tx.sessions.add(young)
+        assert tx.sessions.expire(NOW + timedelta(seconds=1)) == 1
+
+        assert tx.sessions.get(old.secret_id) is None
+        assert tx.sessions.get(young.secret_id) == young
+
+
+def test_a_secret_id_is_given_once(catalog: Catalog) -> None:
+    join(catalog, ANNA)
+    session = a_session()
+    with catalog.begin() as tx:
+        tx.sessions.add(session)
+
+    with pytest.raises(LostRace), catalog.begin() as tx:
+        tx.sessions.add(session)

@@ -4,6 +4,7 @@ Rows become the records of `linocut.model` and back; nothing of SQL crosses the 
 transaction, `Catalog.read` one snapshot; both give a `Tx`, with one attribute for each noun.
 """
 
+from linocut.catalog.audit import AuditQuery
 from linocut.catalog.catalog import Catalog, Tx
 from linocut.catalog.image_query import ImageQuery, ImageType, VisibleImage
 from linocut.catalog.images import ImageChanges
@@ -11,4 +12,15 @@ from linocut.catalog.instance_query import InstanceQuery
 from linocut.catalog.page import Page
 from linocut.catalog.uploads import Upload
 
-__all__ = ["Catalog", "ImageChanges", "ImageQuery", "ImageType", "InstanceQuery", "Page", "Tx", "Upload", "VisibleImage"]
+__all__ = [
+    "AuditQuery",
+    "Catalog",
+    "ImageChanges",
+    "ImageQuery",
+    "ImageType",
+    "InstanceQuery",
+    "Page",
+    "Tx",
+    "Upload",
+    "VisibleImage",
+]

@@ -16,6 +16,7 @@ from linocut.catalog.instances import Instances
 from linocut.catalog.keys import Keys
 from linocut.catalog.migrations import migrate
 from linocut.catalog.rows import lost_race
+from linocut.catalog.sessions import Sessions
 from linocut.catalog.shares import Shares
 from linocut.catalog.snapshots import Snapshots
 from linocut.catalog.tokens import Tokens
@@ -30,6 +31,7 @@ class Tx:
 
     def __init__(self, connection: Connection) -> None:
         self.accounts = Accounts(connection)
+        self.sessions = Sessions(connection)
         self.images = Images(connection)
         self.snapshots = Snapshots(connection)
         self.shares = Shares(connection)

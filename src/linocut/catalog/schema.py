@@ -153,6 +153,19 @@ ACCESS_KEYS: Final = Table(
     _time("created_at"),
 )
 
+SESSIONS: Final = Table(
+    "sessions",
+    METADATA,
+    Column("secret_id", String(128), primary_key=True),
+    _id("uin", "accounts.uin"),
+    _text("role"),
+    _text("name"),
+    Column("sealed_secret_key", LargeBinary, nullable=False),
+    _id("token_digest"),
+    _time("created_at"),
+    Column("expires_at", UtcTime, nullable=False, index=True),
+)
+
 IMAGES: Final = Table(
     "images",
     METADATA,
@@ -351,4 +364,7 @@ AUDIT: Final = Table(
     _text("action"),
     _text("request_id"),
     _text("outcome"),
+    Column("resources", Ids, nullable=False),
+    Index("ix_audit_uin_entry", "uin", "entry"),
+    Index("ix_audit_at", "at"),
 )

@@ -53,6 +53,24 @@ class AccessKey:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Temporary credentials of a role of an account.
+
+    `role` is the resource of its ARN, ``roleName/<name>`` or ``role/<number>``. The secret key is sealed by the service's own
+    key; of the token, which goes with each request, only the SHA-256 is kept.
+    """
+
+    secret_id: SecretId
+    uin: Uin
+    role: str
+    name: str
+    sealed_secret_key: bytes
+    token_digest: str
+    created_at: datetime
+    expires_at: datetime
+
+
 class ImageSource(StrEnum):
     """Where an image comes from."""
 
@@ -224,7 +242,10 @@ class ClientToken:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One mutating call: who asked for what, and what came of it. `outcome` is `ok` or the error's code."""
+    """One mutating call: who asked for what, and what came of it.
+
+    `outcome` is `ok` or the error's code; `resources` are the ids that the request or its answer names.
+    """
 
     at: datetime
     uin: Uin
@@ -235,3 +256,4 @@ class AuditEntry:
     action: str
     request_id: str
     outcome: str
+    resources: tuple[str, ...] = ()
