@@ -1,8 +1,10 @@
 """Chunks, trees, region stores, ingest, garbage collection, and the NBD block server. Knows no image, account or catalog."""
 
 from linocut.blocks.client import BlockServer, IngestHandle
+from linocut.blocks.copying import Copied
 from linocut.blocks.errors import (
     BlockError,
+    CopyCancelled,
     FormatUnknown,
     IngestGone,
     ObjectCorrupt,
@@ -26,6 +28,8 @@ __all__ = [
     "BlockError",
     "BlockServer",
     "CollectReport",
+    "Copied",
+    "CopyCancelled",
     "Extent",
     "FormatUnknown",
     "Ingest",

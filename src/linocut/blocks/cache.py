@@ -20,12 +20,14 @@ from linocut.blocks.disk_cache import DiskCache
 from linocut.blocks.errors import BlockError, ObjectUnreadable
 from linocut.blocks.nodes import CHUNK_BYTES
 from linocut.blocks.shelf import Shelf
+from linocut.blocks.sources import Sources
 
 Arrival = Callable[[memoryview | BlockError], None]
 """Told the chunk's bytes, or why it cannot be had. Called in whatever thread finds out; must not block."""
 
 _LEAST_CHUNKS: Final = 8
 _REMOTE_LOADERS: Final = 24
+_THROUGH_LOADERS: Final = 16
 _log = logging.getLogger(__name__)
 
 
@@ -38,6 +40,7 @@ class CacheCounters:
     disk_hits: int = 0
     corrupt_reads: int = 0
     failed_reads: int = 0
+    through_reads: int = 0
 
 
 class ChunkCache:
@@ -55,10 +58,12 @@ class ChunkCache:
         self._lock = threading.Lock()
         self._width = (os.cpu_count() or 1) + 1 if self.is_near else _REMOTE_LOADERS
         self._loaders = ThreadPoolExecutor(self._width, thread_name_prefix="load")
+        self._through_loaders = ThreadPoolExecutor(_THROUGH_LOADERS, thread_name_prefix="read-through")
 
     def close(self) -> None:
         """Stop loading."""
-        self._loaders.shutdown(wait=True, cancel_futures=True)
+        for loaders in (self._loaders, self._through_loaders):
+            loaders.shutdown(wait=True, cancel_futures=True)
 
     def clear(self) -> None:
         """Forget everything in memory."""
@@ -115,18 +120,34 @@ class ChunkCache:
             self.counters.failed_reads += 1
         _log.error("chunk unreadable: %s: %s", type(error).__name__, error)
 
-    def _load(self, digest: bytes) -> memoryview | BlockError:
-        outcome: memoryview | BlockError
+    def _load(self, digest: bytes) -> memoryview | BlockError | None:
+        """Load a chunk and tell all who wait; None if it has not arrived here, and others see to it, who may have to wait."""
         buffer = self._buffer()
         try:
             self._fill(digest, buffer)
-            outcome = memoryview(buffer).toreadonly()
-        except BlockError as error:
-            self.note_failure(error)
-            outcome = error
+        except ObjectUnreadable as error:
+            sources = self._shelf.sources
+            if not sources:
+                return self._conclude(digest, error)
+            self._through_loaders.submit(self._load_through, sources, digest, buffer, error)
+            return None
         except Exception as error:
-            _log.exception("cannot load chunk %s", digest.hex())
-            outcome = BlockError(f"cannot load chunk {digest.hex()}: {error!r}")
+            return self._conclude(digest, error)
+        return self._conclude(digest, memoryview(buffer).toreadonly())
+
+    def _load_through(self, sources: Sources, digest: bytes, buffer: bytearray, missing: ObjectUnreadable) -> None:
+        """Load a chunk from where it comes from; who waits for it does not wait until it is kept."""
+        try:
+            frame = sources.fetch(digest, buffer, missing)
+        except Exception as error:
+            self._conclude(digest, error)
+            return
+        self.counters.through_reads += 1
+        self._conclude(digest, memoryview(buffer).toreadonly())
+        sources.keep(digest, frame)
+
+    def _conclude(self, digest: bytes, result: memoryview | Exception) -> memoryview | BlockError:
+        outcome = result if isinstance(result, memoryview) else self._failure(digest, result)
         with self._lock:
             if isinstance(outcome, memoryview):
                 self.views[digest] = outcome
@@ -136,12 +157,19 @@ class ChunkCache:
             arrived(outcome)
         return outcome
 
+    def _failure(self, digest: bytes, error: Exception) -> BlockError:
+        if isinstance(error, BlockError):
+            self.note_failure(error)
+            return error
+        _log.error("cannot load chunk %s", digest.hex(), exc_info=error)
+        return BlockError(f"cannot load chunk {digest.hex()}: {error!r}")
+
     def _fill(self, digest: bytes, buffer: bytearray) -> None:
         self.counters.misses += 1
         if self._disk is not None and self._disk.read(digest, buffer):
             self.counters.disk_hits += 1
             return
-        self._shelf.read_chunk(digest, buffer)
+        self._shelf.read_frame(digest, buffer)
         if self._disk is not None:
             self._disk.write(digest, buffer)
 

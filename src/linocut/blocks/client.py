@@ -21,6 +21,7 @@ from linocut.model.ids import RootDigest
 _SOCKET: Final = "blocks.sock"
 _CONTROL: Final = "control.sock"
 _IDENTITY: Final = "blockd.json"
+_SOURCES: Final = "sources.json"
 _LOG: Final = "blockd.log"
 _MAX_LOG_BYTES: Final = 16 * 2**20
 _START_TIMEOUT_S: Final = 20.0
@@ -91,6 +92,7 @@ class BlockServer:
             "--socket": directory / _SOCKET,
             "--control": directory / _CONTROL,
             "--pid-file": directory / _IDENTITY,
+            "--sources": directory / _SOURCES,
             "--memory-mb": memory_bytes // 2**20,
             "--level": level,
             "--grace-s": grace_s,
@@ -147,6 +149,17 @@ class BlockServer:
     def abort_ingests(self) -> None:
         """Have the server forget every ingest: those whose owner has died go nowhere."""
         self.ask({"do": "abort_all"})
+
+    def read_through(self, root: RootDigest, source_url: str) -> None:
+        """Have what an arriving tree still lacks read from another store, and kept, until `end_read_through`.
+
+        A server that is started in the same directory later goes on. Raises RequestInvalid, StoreUnavailable.
+        """
+        self.ask({"do": "read_through", "root": root, "source_url": source_url})
+
+    def end_read_through(self, root: RootDigest) -> None:
+        """Have a tree read from its own store alone again. Harmless where that is so already."""
+        self.ask({"do": "end_read_through", "root": root})
 
     def stat(self) -> dict[str, Any]:
         """Return counters: hits, misses, corrupt_reads, connections, ingests, readers of trees with their first times, …."""

@@ -14,6 +14,7 @@ from linocut.blocks.cache import ChunkCache
 from linocut.blocks.errors import BlockError, ServerUnavailable
 from linocut.blocks.exports import Exports
 from linocut.blocks.readership import Readership
+from linocut.blocks.sources import Sources
 from linocut.model.ids import RootDigest
 
 _MAX_LINE_BYTES: Final = 64 * 1024
@@ -25,8 +26,16 @@ Verb = Callable[[Mapping[str, Any]], dict[str, Any]]
 class Control:
     """Carries out what the service asks of its block server. Safe to share between threads."""
 
-    def __init__(self, exports: Exports, cache: ChunkCache, readership: Readership, connection_count: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        exports: Exports,
+        sources: Sources,
+        cache: ChunkCache,
+        readership: Readership,
+        connection_count: Callable[[], int],
+    ) -> None:
         self._exports = exports
+        self._sources = sources
         self._cache = cache
         self._readership = readership
         self._connection_count = connection_count
@@ -36,6 +45,8 @@ class Control:
             "abort": self._abort,
             "abort_all": self._abort_all,
             "progress": self._progress,
+            "read_through": self._read_through,
+            "end_read_through": self._end_read_through,
             "clear_cache": self._clear_cache,
             "stat": self._stat,
         }
@@ -80,6 +91,14 @@ class Control:
     def _progress(self, request: Mapping[str, Any]) -> dict[str, Any]:
         return {"written_bytes": self._exports.ingest(str(request["token"])).written_bytes}
 
+    def _read_through(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        self._sources.add(RootDigest(str(request["root"])), str(request["source_url"]))
+        return {}
+
+    def _end_read_through(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        self._sources.drop(RootDigest(str(request["root"])))
+        return {}
+
     def _clear_cache(self, _: Mapping[str, Any]) -> dict[str, Any]:
         self._cache.clear()
         return {}
@@ -92,6 +111,7 @@ class Control:
             "disk_hits": counters.disk_hits,
             "corrupt_reads": counters.corrupt_reads,
             "failed_reads": counters.failed_reads,
+            "through_reads": counters.through_reads,
             "cached_chunks": len(self._cache.views),
             "connections": self._connection_count(),
             "ingests": self._exports.ingest_count,

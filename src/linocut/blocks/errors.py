@@ -10,6 +10,7 @@
     ├── StoreUnavailable        the object store refuses or does not answer; trying again may help
     │   └── StoreFull           no space or quota is left; freeing some and starting anew helps
     ├── IngestGone              the ingest was sealed, aborted, timed out or died with its server; start anew
+    ├── CopyCancelled           whoever asked for the copy wants it no more; what it wrote serves the next
     ├── RequestInvalid          the call itself makes no sense (a range outside the disk, a bad URL)
     └── ServerUnavailable       the block server is not there, or could not be started
 """
@@ -45,6 +46,10 @@ class StoreFull(StoreUnavailable):
 
 class IngestGone(BlockError):
     """The ingest no longer exists or takes no more bytes; its contents must be sent anew."""
+
+
+class CopyCancelled(BlockError):
+    """The copy was given up because its caller asked for that."""
 
 
 class RequestInvalid(BlockError):

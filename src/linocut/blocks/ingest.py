@@ -147,7 +147,9 @@ class Ingest:
                     flights = self._launch_all()
                     self._gone = "sealed"
                     self._settle(flights)
-                self._root = seal_tree(self._shelf, self._writer, self.size_bytes, self.parent, self._stored)
+                self._root = seal_tree(
+                    self._shelf, self._writer, self.size_bytes, self.parent, self._stored, self._require_wanted
+                )
                 self._drop_buffers()
             return self._root
 
@@ -173,6 +175,10 @@ class Ingest:
             raise self._error
         if self._gone is not None:
             raise IngestGone(f"the ingest is {self._gone}")
+
+    def _require_wanted(self) -> None:
+        if self._aborted:
+            raise IngestGone("the ingest is aborted")
 
     def _valid_bytes(self, index: int) -> int:
         """Return how many bytes of a chunk lie within the disk."""
@@ -269,8 +275,7 @@ class Ingest:
         """Wait until these have landed, during which others may work, and raise what went wrong."""
         while not all(flight.done.is_set() for flight in flights):
             self._changed.wait()
-        if self._aborted:
-            raise IngestGone("the ingest is aborted")
+        self._require_wanted()
         if self._error is not None:
             raise self._error
 

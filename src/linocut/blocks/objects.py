@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -43,18 +44,22 @@ class Objects:
         self._directory = directory
 
     @classmethod
-    def open(cls, url: str) -> Self:
-        """Open ``file:///dir``, ``memory:///`` or ``s3://bucket/prefix?endpoint=…``. Raises RequestInvalid, StoreUnavailable."""
+    def open(cls, url: str, *, create: bool = True, patience_s: float | None = None) -> Self:
+        """Open ``file:///dir``, ``memory:///`` or ``s3://bucket/prefix?endpoint=…``. Raises RequestInvalid, StoreUnavailable.
+
+        `create` makes a directory that is not there. `patience_s` is how long a request to a bucket is tried again; about three
+        minutes if not given. The last attempt may take as long once more.
+        """
         parts = urlsplit(url)
         with _named("open", url):
             match parts.scheme:
                 case "file" if parts.path.startswith("/") and not parts.netloc:
                     directory = Path(unquote(parts.path))
-                    return cls(LocalStore(directory, mkdir=True), directory)
+                    return cls(LocalStore(directory, mkdir=create), directory)
                 case "memory":
                     return cls(MemoryStore(), None)
                 case "s3" if parts.netloc:
-                    return cls(_s3(parts.netloc, parts.path.strip("/"), dict(parse_qsl(parts.query))), None)
+                    return cls(_s3(parts.netloc, parts.path.strip("/"), dict(parse_qsl(parts.query)), patience_s), None)
         raise RequestInvalid(f"not the URL of a region store: {url}")
 
     @property
@@ -131,12 +136,16 @@ class Objects:
             yield from (Path(folder, name) for name in names if _STAGING.search(name))
 
 
-def _s3(bucket: str, prefix: str, options: dict[str, str]) -> S3Store:
+def _s3(bucket: str, prefix: str, options: dict[str, str], patience_s: float | None) -> S3Store:
     if unknown := sorted(options.keys() - _S3_OPTIONS):
         raise RequestInvalid(f"unknown options in the URL of a region store: {', '.join(unknown)}")
     client: Any = {"allow_http": True} if options.get("endpoint", "").startswith("http://") else {}
+    retry: Any = None
+    if patience_s is not None:
+        client["timeout"] = retry_timeout = timedelta(seconds=patience_s)
+        retry = {"retry_timeout": retry_timeout, "backoff": {"max_backoff": retry_timeout / 4}}
     config: Any = options
-    return S3Store(bucket, prefix=prefix or None, config=config, client_options=client)
+    return S3Store(bucket, prefix=prefix or None, config=config, client_options=client, retry_config=retry)
 
 
 def _info(meta: Any) -> ObjectInfo:  # noqa: ANN401 - obstore's ObjectMeta

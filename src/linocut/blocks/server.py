@@ -30,6 +30,7 @@ from linocut.blocks.handshake import negotiate
 from linocut.blocks.ingest_connection import IngestConnection
 from linocut.blocks.processes import start_ticks
 from linocut.blocks.readership import Readership
+from linocut.blocks.sources import Sources
 from linocut.blocks.store import DEFAULT_GRACE_S, RegionStore
 from linocut.blocks.tree_connection import TreeConnection
 from linocut.blocks.wire import Hangup, Wire
@@ -55,6 +56,7 @@ class ServerSettings:
     socket_path: Path
     control_path: Path | None = None
     pid_path: Path | None = None
+    sources_path: Path | None = None
     memory_bytes: int = DEFAULT_MEMORY_MB * 2**20
     cache_directory: Path | None = None
     cache_bytes: int = 0
@@ -70,11 +72,15 @@ def serve_blocks(settings: ServerSettings, ready: Callable[[], None], stop_descr
     """
     with ExitStack() as stack:
         stack.enter_context(_alone(settings.socket_path))
-        store = stack.enter_context(RegionStore.open(settings.store_url, level=settings.level, grace_s=settings.grace_s))
+        store = stack.enter_context(
+            RegionStore.open(
+                settings.store_url, level=settings.level, grace_s=settings.grace_s, sources_path=settings.sources_path
+            )
+        )
         disk = DiskCache(settings.cache_directory, settings.cache_bytes) if settings.cache_directory else None
         cache = ChunkCache(store.shelf, settings.memory_bytes, disk)
         stack.callback(cache.close)
-        server = _Server(Exports(store), cache)
+        server = _Server(Exports(store), store.sources, cache)
         stack.callback(server.close)
         server.listen(stack.enter_context(_listening(settings.socket_path, 0o660, settings.socket_gid)), server.serve_nbd)
         if settings.control_path is not None:
@@ -89,11 +95,11 @@ def serve_blocks(settings: ServerSettings, ready: Callable[[], None], stop_descr
 class _Server:
     """Accepts connections and gives each a thread."""
 
-    def __init__(self, exports: Exports, cache: ChunkCache) -> None:
+    def __init__(self, exports: Exports, sources: Sources, cache: ChunkCache) -> None:
         self._exports = exports
         self._cache = cache
         self._readership = Readership()
-        self._control = Control(exports, cache, self._readership, lambda: len(self._connections))
+        self._control = Control(exports, sources, cache, self._readership, lambda: len(self._connections))
         self._selector = selectors.DefaultSelector()
         self._connections: set[socket.socket] = set()
 
@@ -231,6 +237,7 @@ def _parse(argv: list[str]) -> ServerSettings:
     parser.add_argument("--socket", required=True, type=Path, metavar="PATH", help="where NBD clients connect")
     parser.add_argument("--control", type=Path, metavar="PATH", help="where the service connects")
     parser.add_argument("--pid-file", type=Path, metavar="PATH", help="where to write the process's identity")
+    parser.add_argument("--sources", type=Path, metavar="PATH", help="where to remember the stores that are read through")
     parser.add_argument("--memory-mb", type=int, default=DEFAULT_MEMORY_MB, metavar="N", help="cache in memory, in MiB")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="cache on disk; worth it for a store far away")
     parser.add_argument("--cache-mb", type=int, default=10 * 1024, metavar="N", help="its size in MiB")
@@ -243,6 +250,7 @@ def _parse(argv: list[str]) -> ServerSettings:
         socket_path=chosen.socket,
         control_path=chosen.control,
         pid_path=chosen.pid_file,
+        sources_path=chosen.sources,
         memory_bytes=chosen.memory_mb * 2**20,
         cache_directory=chosen.cache,
         cache_bytes=chosen.cache_mb * 2**20,

@@ -4,22 +4,31 @@ Writing something that is there already costs a look-up, unless what is there is
 written again, which makes it young. Garbage collection deletes nothing younger than the grace period, so whoever writes or
 reuses a chunk has at least half of that period to make it reachable. That closes the race of writers against the sweep, without
 locks.
+
+The nodes of a tree whose chunks are still being copied from another store lie in ``arriving/``, and move to ``trees/`` when
+all that they name has come. So a root in ``trees/`` was written after everything that it reaches, always.
 """
 
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
+from contextlib import suppress
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
 
-from linocut.blocks.errors import FormatUnknown, IngestGone, ObjectCorrupt, ObjectMissing
+from linocut.blocks.errors import FormatUnknown, IngestGone, ObjectCorrupt, ObjectMissing, ObjectUnreadable
 from linocut.blocks.frames import MAX_FRAME_BYTES, Frames, digest_of
 from linocut.blocks.nodes import CHUNK_BYTES, LEAF_MAGIC, MAX_LEAF_BYTES, MAX_NODE_BYTES, Chunk, Root, decode_leaf, decode_root
 from linocut.blocks.objects import ObjectInfo, Objects
 from linocut.model.ids import RootDigest
 
+if TYPE_CHECKING:
+    from linocut.blocks.sources import Sources
+
 CHUNKS: Final = "chunks"
 TREES: Final = "trees"
+ARRIVING: Final = "arriving"
 
 _MANIFEST_NAME: Final = "store.toml"
 _MANIFEST: Final = f"# A Linocut region store\nformat = 1\nchunk_bytes = {CHUNK_BYTES}\n".encode()
@@ -41,6 +50,8 @@ class Shelf:
         self.objects = objects
         self.grace_s = grace_s
         self.now = now
+        self.sources: Sources | None = None
+        """Where chunks are read that have not arrived yet, if any are awaited."""
         self._frames = Frames(level)
         self._leaves: OrderedDict[bytes, tuple[Chunk | None, ...]] = OrderedDict()
         self._lock = threading.Lock()
@@ -57,15 +68,30 @@ class Shelf:
             _require_known_manifest(bytes(found))
 
     def read_chunk(self, digest: bytes, into: bytearray) -> int:
-        """Fill `into` with a chunk's plain bytes, verified; return its stored size. Raises ObjectUnreadable, StoreUnavailable."""
+        """Fill `into` with a chunk's plain bytes, verified; return its stored size. Raises ObjectUnreadable, StoreUnavailable.
+
+        A chunk that is awaited is brought from where it comes from.
+        """
+        try:
+            return len(self.read_frame(digest, into))
+        except ObjectUnreadable as error:
+            if not self.sources:
+                raise
+            return len(self.sources.bring(digest, into, error))
+
+    def read_frame(self, digest: bytes, into: bytearray) -> bytes:
+        """Fill `into` with the plain bytes of a chunk that lies here, verified; return its frame.
+
+        Raises ObjectUnreadable, StoreUnavailable.
+        """
         name = object_name(CHUNKS, digest)
         frame = self.objects.get(name, MAX_FRAME_BYTES)
         self._frames.unpack(name, digest, frame, into)
-        return len(frame)
+        return frame
 
     def read_root(self, root: RootDigest) -> Root:
         """Return a root node, verified. Raises ObjectUnreadable, StoreUnavailable."""
-        return decode_root(self._read_node(bytes.fromhex(root), MAX_NODE_BYTES))
+        return decode_root(self.read_node(bytes.fromhex(root), MAX_NODE_BYTES))
 
     def read_leaf(self, digest: bytes) -> tuple[Chunk | None, ...]:
         """Return the chunks of a leaf, verified; those read of late are kept. Raises ObjectUnreadable, StoreUnavailable."""
@@ -73,24 +99,39 @@ class Shelf:
             kept = self._leaves.get(digest)
         if kept is not None:
             return kept
-        chunks = decode_leaf(self._read_node(digest, MAX_LEAF_BYTES))
+        chunks = decode_leaf(self.read_node(digest, MAX_LEAF_BYTES))
         with self._lock:
             self._leaves[digest] = chunks
             if len(self._leaves) > _LEAVES_KEPT:
                 self._leaves.popitem(last=False)
         return chunks
 
-    def check_node(self, digest: bytes) -> int:
-        """Return the size of a sound node, leaf or root. Raises ObjectUnreadable, StoreUnavailable."""
-        data = self._read_node(digest, MAX_NODE_BYTES)
+    def check_node(self, digest: bytes, folder: str | None = None) -> int:
+        """Return the size of a sound node, leaf or root, in this folder or in any. Raises ObjectUnreadable, StoreUnavailable."""
+        data = self._node_in(folder, digest, MAX_NODE_BYTES) if folder else self.read_node(digest, MAX_NODE_BYTES)
         if data.startswith(LEAF_MAGIC):
             decode_leaf(data)
         else:
             decode_root(data)
         return len(data)
 
-    def _read_node(self, digest: bytes, limit_bytes: int) -> bytes:
-        name = object_name(TREES, digest)
+    def is_arriving(self, root: bytes) -> bool:
+        """Tell whether a tree's nodes are here before its chunks. Raises StoreUnavailable."""
+        return self.objects.info(object_name(ARRIVING, root)) is not None
+
+    def read_node(self, digest: bytes, limit_bytes: int = MAX_NODE_BYTES) -> bytes:
+        """Return a node's bytes, verified, of a tree that is here or arriving. Raises ObjectUnreadable, StoreUnavailable."""
+        try:
+            return self._node_in(TREES, digest, limit_bytes)
+        except ObjectMissing as missing:
+            with suppress(ObjectMissing):
+                return self._node_in(ARRIVING, digest, limit_bytes)
+            with suppress(ObjectMissing):  # its tree may have arrived between the two looks
+                return self._node_in(TREES, digest, limit_bytes)
+            raise missing  # noqa: TRY201 - named, for the two others were raised since
+
+    def _node_in(self, folder: str, digest: bytes, limit_bytes: int) -> bytes:
+        name = object_name(folder, digest)
         data = bytes(self.objects.get(name, limit_bytes))
         if digest_of(data) != digest:
             raise ObjectCorrupt(f"{name}: its bytes have another digest")
@@ -99,6 +140,15 @@ class Shelf:
     def writer(self) -> "ShelfWriter":
         """Return a writer for one new tree."""
         return ShelfWriter(self, self._frames)
+
+
+class Presence(Enum):
+    """What a writer finds under a name."""
+
+    MISSING = auto()
+    OLD = auto()
+    """There, but to be written again before it is relied on."""
+    YOUNG = auto()
 
 
 class ShelfWriter:
@@ -114,25 +164,43 @@ class ShelfWriter:
     def put_chunk(self, digest: bytes, plain: bytes | bytearray) -> Chunk:
         """Store a whole chunk under its digest. Raises StoreFull, StoreUnavailable."""
         name = object_name(CHUNKS, digest)
-        found = self._found_young(name, MAX_FRAME_BYTES)
-        if found is not None:
+        presence, found = self._look_up(name, MAX_FRAME_BYTES)
+        if found is not None and presence is Presence.YOUNG:
             return Chunk(digest, found.size_bytes)
         frame = self._frames.pack(plain)
         self._shelf.objects.put(name, frame)
         return Chunk(digest, len(frame))
 
-    def put_node(self, data: bytes) -> bytes:
+    def chunk_presence(self, digest: bytes) -> Presence:
+        """Tell whether a chunk is here, and young enough to rely on. Raises StoreUnavailable."""
+        return self._look_up(object_name(CHUNKS, digest), MAX_FRAME_BYTES)[0]
+
+    def put_frame(self, digest: bytes, frame: bytes) -> None:
+        """Store a chunk whose frame has been verified. Raises StoreFull, StoreUnavailable."""
+        self._shelf.objects.put(object_name(CHUNKS, digest), frame)
+
+    def put_node(self, data: bytes, folder: str = TREES) -> bytes:
         """Store a node and return its digest. Raises StoreFull, StoreUnavailable."""
         digest = digest_of(data)
-        name = object_name(TREES, digest)
-        if self._found_young(name, MAX_NODE_BYTES) is None:
-            self._shelf.objects.put(name, data)
+        self.put_named_node(digest, data, folder)
         return digest
+
+    def put_named_node(self, digest: bytes, data: bytes, folder: str) -> bool:
+        """Store a node whose digest is known, and tell whether that took a write. Raises StoreFull, StoreUnavailable."""
+        name = object_name(folder, digest)
+        if self._look_up(name, MAX_NODE_BYTES)[0] is Presence.YOUNG:
+            return False
+        self._shelf.objects.put(name, data)
+        return True
+
+    def is_timely(self) -> bool:
+        """Tell whether what this writer found or wrote first is still young."""
+        return self._shelf.now() - self._began_s <= max(self._shelf.grace_s / 4, 60.0)
 
     def require_unswept(self) -> None:
         """Raise IngestGone if the sweep may have taken something that this writer relies on; asked before the root is written."""
         shelf = self._shelf
-        if shelf.now() - self._began_s > max(shelf.grace_s / 4, 60.0):
+        if not self.is_timely():
             raise IngestGone("the ingest took longer than a quarter of the store's grace period; start anew")
         with self._lock:
             rescued = tuple(self._rescued)
@@ -140,16 +208,16 @@ class ShelfWriter:
             if shelf.objects.info(name) is None:
                 raise IngestGone(f"{name} was swept while it was being written again; start anew")
 
-    def _found_young(self, name: str, limit_bytes: int) -> ObjectInfo | None:
-        """Return what is stored under a name if it is whole by its size, and young enough to rely on."""
+    def _look_up(self, name: str, limit_bytes: int) -> tuple[Presence, ObjectInfo | None]:
+        """Return what is stored under a name, if it is whole by its size."""
         found = self._shelf.objects.info(name)
         if found is None or not 0 < found.size_bytes <= limit_bytes:
-            return None
+            return Presence.MISSING, None
         age_s = self._shelf.now() - found.modified_s
         if age_s >= self._shelf.grace_s:
             with self._lock:
                 self._rescued.add(name)
-        return found if age_s < self._shelf.grace_s / 2 else None
+        return (Presence.YOUNG if age_s < self._shelf.grace_s / 2 else Presence.OLD), found
 
 
 def _require_known_manifest(found: bytes) -> None:

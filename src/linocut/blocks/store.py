@@ -8,11 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from linocut.blocks.copying import Cancelled, Copied, Progress, copy_nodes, copy_trees
 from linocut.blocks.errors import RequestInvalid
 from linocut.blocks.file_ingest import ingest_file
 from linocut.blocks.ingest import Ingest
 from linocut.blocks.objects import Objects
 from linocut.blocks.shelf import Shelf
+from linocut.blocks.sources import Sources
 from linocut.blocks.survey import StoreStat, Usage, VerifyReport, measure_added, measure_store, measure_usage, verify_objects
 from linocut.blocks.sweep import CollectReport, sweep
 from linocut.blocks.tree import Tree
@@ -28,21 +30,32 @@ class RegionStore:
     Any verb raises StoreUnavailable when the object store does not answer, and StoreFull when it has no room left.
     """
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, sources_path: Path | None = None) -> None:
+        """Keep the sources that are read through in a file, if one is given."""
         self.shelf = shelf
+        self.sources = shelf.sources = Sources(shelf, sources_path)
         self._width = (os.cpu_count() or 1) + 1 if shelf.objects.is_local else _REMOTE_WORKERS
         self._workers = ThreadPoolExecutor(self._width, thread_name_prefix="blocks")
 
     @classmethod
-    def open(cls, url: str, *, level: int = 1, grace_s: float = DEFAULT_GRACE_S, now: Callable[[], float] = time.time) -> Self:
+    def open(
+        cls,
+        url: str,
+        *,
+        level: int = 1,
+        grace_s: float = DEFAULT_GRACE_S,
+        now: Callable[[], float] = time.time,
+        sources_path: Path | None = None,
+    ) -> Self:
         """Open a store, creating an empty one: ``file:///dir``, ``memory:///`` or ``s3://bucket/prefix?endpoint=…``.
 
         `level` is zstd's. `grace_s` is how long an object that nothing refers to stays; all who use one store must agree on it.
+        `sources_path` is a file that remembers what is read through.
         Raises FormatUnknown for a store of another version, RequestInvalid for another kind of URL.
         """
         shelf = Shelf(Objects.open(url), level=level, grace_s=grace_s, now=now)
         shelf.require_format()
-        return cls(shelf)
+        return cls(shelf, sources_path)
 
     def close(self) -> None:
         """Stop the worker threads. Ingests that were neither sealed nor aborted are gone."""
@@ -81,6 +94,48 @@ class RegionStore:
         The file must not change meanwhile. Chunks equal to the parent's are not written again. Raises OSError for the file.
         """
         return ingest_file(self.shelf, self._width, Path(path), size_bytes, self._parent(parent), progress)
+
+    def copy_nodes(self, source: "RegionStore", roots: Iterable[RootDigest]) -> None:
+        """Copy the nodes of trees from another store, a few KB for each GiB, durable on return.
+
+        From then on the trees can be opened here, measured, and kept from the sweep, while their chunks are still missing: they
+        are arriving, until `copy_trees` has returned. Raises ObjectUnreadable for the source.
+        """
+        copy_nodes(source.shelf, self.shelf, roots)
+
+    def copy_trees(
+        self,
+        source: "RegionStore",
+        roots: Iterable[RootDigest],
+        *,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> Copied:
+        """Copy what these trees of another store need and this one lacks, durable on return.
+
+        Every object is verified before it is written. A copy may be killed at any time and called again: what is there is not
+        copied again. `progress` is called from this thread, about ten times a second, with the stored bytes that are here and
+        their total, shared chunks counted once; `cancelled` is asked as often. The trees must stay live in the source meanwhile,
+        and in this store from when a catalog names them there. Raises ObjectUnreadable for the source, CopyCancelled, and
+        IngestGone for a copy that was too slow for the grace period; calling again goes on from there.
+        """
+        width = max(self._width, source._width)  # noqa: SLF001 - of the same class
+        return copy_trees(source.shelf, self.shelf, width, roots, progress, cancelled)
+
+    def read_through(self, root: RootDigest, source_url: str) -> None:
+        """Read what an arriving tree still lacks from another store, verified, and keep it: for `tree` and for ingests on it.
+
+        Lasts until `end_read_through`, or as long as this object. Raises RequestInvalid, StoreUnavailable.
+        """
+        self.sources.add(root, source_url)
+
+    def end_read_through(self, root: RootDigest) -> None:
+        """Read a tree from this store alone again. Harmless where that is so already."""
+        self.sources.drop(root)
+
+    def is_arriving(self, root: RootDigest) -> bool:
+        """Tell whether a tree was opened by `copy_nodes` and has not been completed by `copy_trees`."""
+        return self.shelf.is_arriving(bytes.fromhex(root))
 
     def usage(self, roots: Iterable[RootDigest]) -> Usage:
         """Return what a set of trees holds together, every shared chunk counted once. Raises ObjectUnreadable."""

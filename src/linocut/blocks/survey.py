@@ -8,7 +8,7 @@ from typing import Final
 
 from linocut.blocks.errors import ObjectCorrupt, ObjectMissing, ObjectUnreadable
 from linocut.blocks.nodes import CHUNK_BYTES, Chunk
-from linocut.blocks.shelf import CHUNKS, TREES, Shelf, object_name
+from linocut.blocks.shelf import ARRIVING, CHUNKS, TREES, Shelf, object_name
 from linocut.blocks.tree import Tree
 from linocut.model.ids import RootDigest
 
@@ -137,8 +137,8 @@ class _Check(threading.local):
         folder, _, text = name.partition("/")
         digest = _digest_of_name(name, text)
         if folder == CHUNKS:
-            return self._shelf.read_chunk(digest, self._scratch)
-        return self._shelf.check_node(digest)
+            return len(self._shelf.read_frame(digest, self._scratch))
+        return self._shelf.check_node(digest, ARRIVING if folder == ARRIVING else None)
 
 
 def _digest_of_name(name: str, text: str) -> bytes:
@@ -150,7 +150,7 @@ def _digest_of_name(name: str, text: str) -> bytes:
 
 
 def _all_names(shelf: Shelf) -> list[str]:
-    return [info.name for folder in (TREES, CHUNKS) for info in shelf.objects.list(folder)]
+    return [info.name for folder in (ARRIVING, TREES, CHUNKS) for info in shelf.objects.list(folder)]
 
 
 def _reached_names(shelf: Shelf, roots: Iterable[RootDigest]) -> list[str]:

@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from linocut.blocks.objects import ObjectInfo
-from linocut.blocks.shelf import CHUNKS, TREES, Shelf, object_name
+from linocut.blocks.shelf import ARRIVING, CHUNKS, TREES, Shelf, object_name
 from linocut.blocks.tree import Tree
 
 
@@ -33,6 +33,7 @@ def sweep(shelf: Shelf, workers: Executor, live: Iterable[Tree], grace_s: float)
     marked_nodes, marked_chunks = _mark(live)
     cutoff_s = shelf.now() - grace_s
     trees = _Sweep(shelf, marked_nodes, cutoff_s)
+    trees.run(ARRIVING, workers)
     trees.run(TREES, workers)
     chunks = _Sweep(shelf, marked_chunks, cutoff_s)
     chunks.run(CHUNKS, workers)

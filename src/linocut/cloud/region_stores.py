@@ -15,7 +15,7 @@ import structlog
 
 from linocut.blocks import BlockServer, RegionStore
 from linocut.formats import RunAs
-from linocut.model.ids import Region
+from linocut.model.ids import Region, RootDigest
 from linocut.settings import Settings
 
 _WATCH_INTERVAL_S: Final = 0.5
@@ -59,6 +59,21 @@ class RegionStores:
                 server = BlockServer.find(self._directory(region)) or self._start(region)
                 self._servers[region] = server
             return server
+
+    def read_through(self, region: Region, root: RootDigest, source: Region) -> None:
+        """Have the chunks that a tree still lacks in a region be read from another region's store, here and by the block server.
+
+        The tree's nodes must be there (`RegionStore.copy_nodes`). Lasts until `end_read_through`, over restarts of the block
+        server; a service that starts again calls this again. Raises StoreUnavailable, ServerUnavailable.
+        """
+        self.store(region).read_through(root, self._url(source))
+        self.server(region).read_through(root, self._url(source))
+
+    def end_read_through(self, region: Region, root: RootDigest) -> None:
+        """Have a tree be read from its region's store alone again, because it has arrived. Harmless where that is so already."""
+        self.store(region).end_read_through(root)
+        if region in self.opened():
+            self.server(region).end_read_through(root)
 
     def opened(self) -> tuple[Region, ...]:
         """Return the regions that have a directory for a block server on this host."""
