@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 _RECONCILE_INTERVAL_S: Final = 60.0
 _STOP_GUESTS_S: Final = 30.0
 _BACKLOG: Final = 1024
+_LARGEST_FRAME_BYTES: Final = 1 << 20
+"""What a browser may send to a display at once: keys, clicks, and a clipboard."""
 _SWITCH_INTERVAL_S: Final = 0.0005
 """How long a thread may keep the interpreter from the others: launches are many short waits, each of which ends in that queue."""
 _log = structlog.get_logger(__name__)
@@ -191,6 +193,8 @@ def _run_wire(cloud: Cloud, listener: socket.socket) -> None:
             server_header=False,
             date_header=False,
             timeout_graceful_shutdown=5,
+            ws_max_size=_LARGEST_FRAME_BYTES,
+            ws_per_message_deflate=False,
             backlog=_BACKLOG,
         )
     )

@@ -43,6 +43,7 @@ NAMING_IDS: dict[str, Requests] = {
     "StopInstances": lambda of: [{"InstanceIds": [of.instance_id], "StopType": "HARD"}],
     "RebootInstances": lambda of: [{"InstanceIds": [of.instance_id]}],
     "TerminateInstances": lambda of: [{"InstanceIds": [of.instance_id]}],
+    "DescribeInstanceVncUrl": lambda of: [{"InstanceId": of.instance_id}],
     "DescribeKeyPairs": lambda of: [{"KeyIds": [of.key_id]}],
     "DeleteKeyPairs": lambda of: [{"KeyIds": [of.key_id]}],
     "PublishImage": lambda of: [{"ImageId": of.image_id, "Public": True}],

@@ -228,6 +228,19 @@ DOCUMENTED: dict[str, str] = {
         UnsupportedOperation.RedHatInstanceUnsupported UnsupportedOperation.Region
         UnsupportedOperation.SpecialInstanceType UnsupportedOperation.UserLimitOperationExceedQuota
     """,
+    "DescribeInstanceVncUrl": """
+        InvalidInstance.NotSupported InvalidInstanceId.Malformed InvalidInstanceId.NotFound InvalidInstanceState
+        InvalidParameterValue.InstanceIdMalformed OperationDenied.InstanceOperationInProgress
+        UnauthorizedOperation.InvalidToken UnauthorizedOperation.MFAExpired UnauthorizedOperation.MFANotFound
+        UnsupportedOperation.InstanceReinstallFailed UnsupportedOperation.InstanceStateBanning
+        UnsupportedOperation.InstanceStateEnterRescueMode UnsupportedOperation.InstanceStateEnterServiceLiveMigrate
+        UnsupportedOperation.InstanceStateExitRescueMode UnsupportedOperation.InstanceStateExitServiceLiveMigrate
+        UnsupportedOperation.InstanceStatePending UnsupportedOperation.InstanceStateRebooting
+        UnsupportedOperation.InstanceStateShutdown UnsupportedOperation.InstanceStateStarting
+        UnsupportedOperation.InstanceStateStopped UnsupportedOperation.InstanceStateStopping
+        UnsupportedOperation.InstanceStateTerminated UnsupportedOperation.InstanceStateTerminating
+        UnsupportedOperation.SpecialInstanceType UnsupportedOperation.StoppedModeStopCharging
+    """,
     "CreateKeyPair": """
         FailedOperation.TagKeyReserved InternalServerError InvalidKeyPair.LimitExceeded InvalidKeyPairName.Duplicate
         InvalidKeyPairNameEmpty InvalidKeyPairNameIncludeIllegalChar InvalidKeyPairNameTooLong InvalidParameterValue

@@ -33,6 +33,14 @@ def import_in_two_looks(wire: FakeWire) -> None:
     wire.answers |= {"ImportImage": begin, "DescribeImages": look, "PublishImage": lambda _: {}}
 
 
+def test_a_display_is_a_url_that_a_viewer_takes(wire: FakeWire, linocut: Linocut, state: Path) -> None:
+    wire.answers["DescribeInstanceVncUrl"] = lambda asked: {
+        "InstanceVncUrl": "ws%3A%2F%2Fhost%2Fvnc%3Fs%3D" + asked["InstanceId"]
+    }
+
+    assert linocut("instance", "display", "ins-00000001", "--state", state).stdout == "ws://host/vnc?s=ins-00000001\n"
+
+
 def test_every_image_is_listed_page_by_page(wire: FakeWire, answer: Answer) -> None:
     wire.images = [image(f"img-{number:08}", f"image-{number}") for number in range(250)]
 

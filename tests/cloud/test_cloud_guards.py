@@ -10,7 +10,7 @@ import pytest
 from cloud_bench import Bench, import_order, run_order
 
 import linocut.cloud
-from linocut.cloud import images, imaging, imports, instances, keys, launches, publishing, sharing
+from linocut.cloud import displays, images, imaging, imports, instances, keys, launches, publishing, sharing
 from linocut.cloud.images import ImageQuery
 from linocut.cloud.imaging import CreateOrder
 from linocut.cloud.instances import InstanceQuery, StopHow
@@ -87,6 +87,7 @@ FOREIGN_INSTANCE: dict[str, Act] = {
     "create_image": ON_INSTANCES["image"][0],
     "console": lambda bench, caller, name: instances.console(bench.cloud, caller, name, offset=0, limit=1),
 }
+FOREIGN_INSTANCE["offer_display"] = lambda bench, caller, name: displays.offer_display(bench.cloud, caller, name)
 FOREIGN_KEY: dict[str, Act] = {
     "delete_key_pairs": lambda bench, caller, name: keys.delete_key_pairs(bench.cloud, caller, [name]),
 }

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from linocut.machines import (
     NbdExport,
 )
 from linocut.model.ids import InstanceId
+from rfb_client import Viewer
 
 _NOWHERE = NbdExport(Path("/nowhere/nbd.sock"), "nothing")
 
@@ -78,6 +80,7 @@ _VERBS: dict[str, Callable[[Machines, InstanceId], Any]] = {
     "confirm": lambda machines, gone: machines.confirm_snapshot(gone, disk_id(1), "a"),
     "forget": lambda machines, gone: machines.forget_snapshot(gone, disk_id(1), "a"),
     "console": lambda machines, gone: machines.console(gone, 0, 10),
+    "display": lambda machines, gone: machines.connect_display(gone),
 }
 
 
@@ -86,6 +89,34 @@ def test_a_machine_that_is_not_there_is_gone_for_every_verb(host: Host, gone: st
     for verb in _VERBS.values():
         with pytest.raises(MachineGone):
             verb(host.machines, InstanceId(gone))
+
+
+def test_a_running_machine_shows_its_screen_and_takes_keys(host: Host) -> None:
+    spec = host.running()
+
+    with host.machines.connect_display(spec.instance_id) as display, host.machines.connect_display(spec.instance_id) as second:
+        viewer = Viewer(lambda: display.recv(65536), display.sendall)
+        viewer.greet()
+        viewer.press(ord("a"))
+        picture = viewer.look()
+        Viewer(lambda: second.recv(65536), second.sendall).greet()
+
+    assert viewer.width > 0
+    assert sum(part.width * part.height for part in picture) > 0
+
+
+def test_a_screen_goes_dark_with_its_machine_and_a_stopped_one_has_none(host: Host) -> None:
+    spec = host.running()
+    with host.machines.connect_display(spec.instance_id) as display:
+        Viewer(lambda: display.recv(65536), display.sendall).greet()
+
+        host.machines.kill(spec.instance_id)
+
+        with suppress(ConnectionError):
+            while display.recv(65536):
+                pass
+    with pytest.raises(MachineError):
+        host.machines.connect_display(spec.instance_id)
 
 
 def test_a_destroyed_machine_is_gone(host: Host) -> None:

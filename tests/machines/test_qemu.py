@@ -383,18 +383,6 @@ def test_a_chattering_guest_does_not_fill_the_disk(host: Host, tmp_path: Path) -
     wait_until("the guest goes on", lambda: host.machines.console(spec.instance_id, 0, 0).size_bytes > printed)
 
 
-def test_a_running_machine_has_a_display_and_a_stopped_one_has_none(host: Host) -> None:
-    spec = host.running()
-    assert isinstance(host.machines, QemuMachines)
-
-    with host.machines.connect_display(spec.instance_id) as display:
-        assert display.recv(12).startswith(b"RFB 003")
-
-    host.machines.kill(spec.instance_id)
-    with pytest.raises(MachineError):
-        host.machines.connect_display(spec.instance_id)
-
-
 def test_a_port_that_may_not_be_bound_is_moved_up() -> None:
     spec = dataclasses.replace(machine_spec(1, ()), forwarded_ports=(22, 3389))
 

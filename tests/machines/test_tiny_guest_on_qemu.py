@@ -14,11 +14,13 @@ import pytest
 from machine_hosts import NOBODY, NbdServers, clear, disk_id, end_processes_in, machine_spec, wait_until
 
 from linocut.machines import Accelerator, MachineDisk, MachineSpec, MachineState, NbdExport, QemuMachines
+from rfb_client import Viewer
 
 _BUILDER: Final = Path(__file__).parents[2] / "guests" / "tiny.py"
 _SIZE_BYTES: Final = 20 << 30
 _STATE_OFFSET_BYTES: Final = 25 << 20
 _BOOT_S: Final = 40.0
+_SPACE: Final = 0x20
 _READY: Final = b"linocut-guest ready"
 
 pytestmark = pytest.mark.guest
@@ -69,6 +71,16 @@ class Guest:
         finally:
             end_processes_in(self._folder)
             self.servers.close()
+
+    def screen(self) -> bytes:
+        """Return the pixels of the screen."""
+        with self.machines.connect_display(self.spec.instance_id) as display:
+            viewer = Viewer(lambda: display.recv(1 << 20), display.sendall)
+            viewer.greet()
+            viewer.press(_SPACE)
+            parts = viewer.look()
+        assert sum(part.width * part.height for part in parts) == viewer.width * viewer.height > 0
+        return b"".join(part.pixels for part in parts)
 
     def _is_ready(self) -> bool:
         said = self.machines.console(self.spec.instance_id, 0, 1 << 20).data
@@ -139,3 +151,12 @@ def test_a_guest_that_is_shut_down_keeps_what_it_wrote(guest: Guest) -> None:
 
     assert guest.run("cat /state/kept") == "kept"
     assert int(guest.run("cat /state/boots")) == boots + 1
+
+
+def test_a_guest_shows_text_on_its_screen_and_takes_keys(guest: Guest) -> None:
+    pressed = int(guest.run("awk '/i8042/ {print $2; exit}' /proc/interrupts"))
+
+    lit = guest.screen()
+
+    assert any(lit)
+    wait_until("the key arrives", lambda: int(guest.run("awk '/i8042/ {print $2; exit}' /proc/interrupts")) > pressed)

@@ -4,6 +4,7 @@
     GET  /health      200 while the process serves
     GET  /metrics     Prometheus text
     PUT  /upload/ID   bytes of a disk file; HEAD tells how many have arrived
+    GET  /vnc         a WebSocket to the screen of an instance
 
 Official clients take an answer for an error only when its status is 200 and its Content-Type is the bare `application/json`.
 They may send the Host header with a scheme, or the request target in absolute form; neither matters here, for the wire is at
@@ -24,6 +25,7 @@ from starlette.websockets import WebSocketClose
 
 from linocut.api.calls import MAX_BODY_BYTES, Arrival
 from linocut.api.cvm import CVM
+from linocut.api.displays import display_routes
 from linocut.api.own import LINOCUT
 from linocut.api.table import Table
 from linocut.api.telemetry import CONTENT_TYPE, Telemetry
@@ -46,7 +48,7 @@ def create_app(cloud: Cloud, *, now: Callable[[], float] = time.time) -> ASGIApp
     async def metrics(_request: Request) -> Response:
         return Response(telemetry.page(), headers={"content-type": CONTENT_TYPE})
 
-    routes = [Route("/health", health), Route("/metrics", metrics), *upload_routes(cloud)]
+    routes = [Route("/health", health), Route("/metrics", metrics), *upload_routes(cloud), *display_routes(cloud)]
     return Router(routes, default=_WireEndpoint(wire), redirect_slashes=False)
 
 
@@ -69,6 +71,7 @@ class _WireEndpoint:
             body=body,
             source=client[0] if client else "",
             request_id=str(uuid.uuid4()),
+            scheme=scope["scheme"],
         )
         answer = await to_thread.run_sync(self._wire.answer, arrival)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]

@@ -4,6 +4,7 @@
 that the form carries, and yields a `Call`. JSON over POST with TC3-HMAC-SHA256 is the form that every official client sends.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,7 @@ from linocut.model.records import Account
 MAX_BODY_BYTES: Final = 10 * 1024 * 1024
 _CHINESE: Final = "zh-CN"
 _ENGLISH: Final = "en-US"
+_HOST: Final = re.compile(r"(?:https?://)?([A-Za-z0-9._-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?)/?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,12 @@ class Arrival:
     body: bytes | None
     source: str
     request_id: str
+    scheme: str = "http"
+
+    def endpoint(self) -> str:
+        """Return the base URL that the client has used, empty where its Host header names none; it may contain the scheme."""
+        named = _HOST.fullmatch(self.headers.get("host", ""))
+        return f"{self.scheme}://{named[1]}" if named else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ class Wire:
             request_id=arrival.request_id,
             source=arrival.source,
             language=call.language,
+            endpoint=arrival.endpoint(),
         )
         return _Accepted(call, action, caller)
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 from linocut.catalog.accounts import Accounts
 from linocut.catalog.audit import Audit
 from linocut.catalog.disks import Disks
+from linocut.catalog.displays import Displays
 from linocut.catalog.engines import Engines, connect
 from linocut.catalog.images import Images
 from linocut.catalog.instances import Instances
@@ -36,6 +37,7 @@ class Tx:
         self.snapshots = Snapshots(connection)
         self.shares = Shares(connection)
         self.disks = Disks(connection)
+        self.displays = Displays(connection)
         self.instances = Instances(connection)
         self.keys = Keys(connection)
         self.tokens = Tokens(connection)

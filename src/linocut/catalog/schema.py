@@ -340,6 +340,17 @@ CLIENT_TOKENS: Final = Table(
     Column("created_at", UtcTime, nullable=False, index=True),
 )
 
+DISPLAY_TICKETS: Final = Table(
+    "display_tickets",
+    METADATA,
+    _id("token_digest", primary_key=True),
+    _owner(),
+    _id("region"),
+    _id("instance_id"),
+    _time("created_at"),
+    Column("expires_at", UtcTime, nullable=False, index=True),
+)
+
 UPLOADS: Final = Table(
     "uploads",
     METADATA,

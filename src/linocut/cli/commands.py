@@ -42,6 +42,7 @@ _GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         {
             "list": "instances:list_instances",
             "console": "consoles:console",
+            "display": "consoles:display",
             "start": "instances:start",
             "stop": "instances:stop",
             "reboot": "instances:reboot",

@@ -1,10 +1,11 @@
-"""`linocut instance console`."""
+"""`linocut instance console` and `linocut instance display`."""
 
 import sys
 import time
 from base64 import b64decode
 from collections.abc import Iterator
 from typing import Annotated, Final
+from urllib.parse import unquote
 
 from cyclopts import Parameter
 
@@ -40,6 +41,21 @@ def console(
     for piece in pieces:
         sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
+
+
+def display(instance_id: str, /, *, options: ClientOptions | None = None) -> None:
+    """Print a URL that opens the screen of a running instance, once, within 15 seconds, in noVNC.
+
+    Args:
+        instance_id: the instance.
+        options: where and who.
+    """
+    options = options or ClientOptions()
+    url = unquote(connect(options).call("DescribeInstanceVncUrl", InstanceId=instance_id)["InstanceVncUrl"])
+    if options.json:
+        print_json({"InstanceId": instance_id, "InstanceVncUrl": url})
+        return
+    print(url)
 
 
 def _pieces(wire: Wire, instance_id: str, *, follow: bool) -> Iterator[bytes]:

@@ -16,3 +16,5 @@ class Caller:
     request_id: str
     source: str
     language: str
+    endpoint: str = ""
+    """The service's base URL as the caller addressed it, such as ``http://127.0.0.1:8774``; empty where that is not known."""

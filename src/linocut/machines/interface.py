@@ -5,6 +5,7 @@ destroyed. A running machine outlives the service that started it. All verbs are
 each may be repeated after a crash at any point and then ends in the state it promises.
 """
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -226,6 +227,13 @@ class Machines(Protocol):
 
     def console(self, instance_id: InstanceId, offset: int, limit: int) -> ConsoleChunk:
         """Return at most `limit` bytes of the serial console from `offset` on, or from the oldest that is kept."""
+        ...
+
+    def connect_display(self, instance_id: InstanceId) -> socket.socket:
+        """Return a new connection to a running machine's screen and keyboard, which speaks RFB and ends with the machine.
+
+        Raises MachineError when it is off.
+        """
         ...
 
     def watch(self, on_exit: Callable[[InstanceId], None]) -> None:

@@ -4,10 +4,13 @@ They keep the contract of `Machines` (states, errors, marks, consoles) and move 
 constructor: `fault` is called before every verb with its name and the instance, and may raise.
 """
 
+import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from linocut.machines.black_screen import show_black
 from linocut.machines.command import forwards
 from linocut.machines.errors import Cancelled, MachineBusy, MachineError, MachineGone, MarkGone
 from linocut.machines.interface import (
@@ -28,6 +31,7 @@ class _Machine:
     runs: bool = False
     console: bytearray = field(default_factory=bytearray)
     marks: dict[DiskId, set[str]] = field(default_factory=dict)
+    screens: list[socket.socket] = field(default_factory=list)
 
 
 class MemoryMachines:
@@ -153,6 +157,17 @@ class MemoryMachines:
         data = bytes(said[start : start + max(limit, 0)])
         return ConsoleChunk(data, start, start + len(data), size)
 
+    def connect_display(self, instance_id: InstanceId) -> socket.socket:
+        """See Machines; the screen is black."""
+        machine = self._machine("connect_display", instance_id)
+        with self._guard:
+            if not machine.runs:
+                raise MachineError(f"machine {instance_id} shows nothing")
+            screen, connected = socket.socketpair()
+            machine.screens.append(screen)
+        threading.Thread(target=show_black, args=(screen,), name=f"screen of {instance_id}", daemon=True).start()
+        return connected
+
     def watch(self, on_exit: Callable[[InstanceId], None]) -> None:
         """See Machines; here it is called in the thread that ends the machine."""
         self._on_exit = (*self._on_exit, on_exit)
@@ -177,6 +192,10 @@ class MemoryMachines:
         with self._guard:
             ran, machine.runs = machine.runs, False
             machine.marks.clear()
+            for screen in machine.screens:
+                with suppress(OSError):
+                    screen.shutdown(socket.SHUT_RDWR)
+            machine.screens.clear()
         if ran:
             for on_exit in self._on_exit:
                 on_exit(machine.spec.instance_id)

@@ -5,11 +5,11 @@ One module a noun, each with its wire structures, its handlers, and the list of 
 
 from typing import Final
 
-from linocut.api.cvm import images, instances, keys, places, sharing
+from linocut.api.cvm import displays, images, instances, keys, places, sharing
 from linocut.api.table import Service
 
 CVM: Final = Service(
     name="cvm",
     version="2017-03-12",
-    actions=(*places.ACTIONS, *images.ACTIONS, *sharing.ACTIONS, *instances.ACTIONS, *keys.ACTIONS),
+    actions=(*places.ACTIONS, *images.ACTIONS, *sharing.ACTIONS, *instances.ACTIONS, *displays.ACTIONS, *keys.ACTIONS),
 )
