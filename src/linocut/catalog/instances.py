@@ -3,22 +3,22 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select
+from sqlalchemy import Column, ColumnElement, Connection, RowMapping, delete, func, insert, select
 
 from linocut.catalog.instance_query import InstanceQuery, matching
 from linocut.catalog.page import Page
 from linocut.catalog.rows import batches, folded, guarded_update, lock_until_end, record_of, values_of
-from linocut.catalog.schema import DISKS, INSTANCE_KEYS, INSTANCES
+from linocut.catalog.schema import DISKS, INSTANCE_GROUPS, INSTANCE_KEYS, INSTANCES
 from linocut.catalog.tags import drop_tags, put_tags, replace_tags, tags_of
-from linocut.model.ids import ImageId, InstanceId, KeyId, Region, Uin
+from linocut.model.ids import GroupId, ImageId, InstanceId, KeyId, Region, Uin
 from linocut.model.records import Instance, Tag
 from linocut.model.states import INSTANCE_MOVES, InstanceState, OperationState
 
-_ELSEWHERE: Final = frozenset({"tags", "key_ids"})
+_ELSEWHERE: Final = frozenset({"tags", "key_ids", "group_ids"})
 """Fields that other tables keep."""
-_UNGUARDED: Final = _ELSEWHERE | {"launch_ms"}
+_UNGUARDED: Final = _ELSEWHERE | {"launch_ms", "metadata"}
 """Fields whose old value does not guard an update."""
 _HOLDS_NOTHING: Final = (InstanceState.LAUNCH_FAILED, InstanceState.TERMINATING)
 
@@ -36,6 +36,7 @@ class InstanceChanges(TypedDict, total=False):
     address: str
     mac: str
     key_ids: tuple[KeyId, ...]
+    group_ids: tuple[GroupId, ...]
     password_hash: str
     keep_image_login: bool
     user_data: bytes
@@ -47,6 +48,8 @@ class InstanceChanges(TypedDict, total=False):
     latest_request_id: str
     started_at: datetime | None
     launch_ms: dict[str, float]
+    login_generation: int
+    metadata: dict[str, str]
     tags: tuple[Tag, ...]
 
 
@@ -63,6 +66,7 @@ class Instances:
         if rows:
             self._connection.execute(insert(INSTANCES), rows)
             self._link({instance.instance_id: instance.key_ids for instance in added})
+            self._link_groups({instance.instance_id: instance.group_ids for instance in added})
             put_tags(self._connection, {instance.instance_id: instance.tags for instance in added})
 
     def get(self, region: Region, instance_id: InstanceId) -> Instance | None:
@@ -104,6 +108,10 @@ class Instances:
         """Return every address that an instance has, in whatever state it is."""
         return set(self._connection.scalars(select(INSTANCES.c.address).where(INSTANCES.c.address != "").distinct()))
 
+    def has_address(self, address: str) -> bool:
+        """Tell whether an instance has this address, in whatever state it is."""
+        return self._connection.execute(select(INSTANCES.c.address).where(INSTANCES.c.address == address)).first() is not None
+
     def reserved(self) -> tuple[int, int]:
         """Return the virtual CPUs and the MiB of memory that instances hold, stopped ones included."""
         sums = (func.coalesce(func.sum(INSTANCES.c.vcpus), 0), func.coalesce(func.sum(INSTANCES.c.memory_mb), 0))
@@ -143,7 +151,7 @@ class Instances:
 
     def remove(self, instance_id: InstanceId) -> None:
         """Remove the instance with its disks, tags and links to key pairs. One that is gone is no error."""
-        for table in (DISKS, INSTANCE_KEYS, INSTANCES):
+        for table in (DISKS, INSTANCE_KEYS, INSTANCE_GROUPS, INSTANCES):
             self._connection.execute(delete(table).where(table.c.instance_id == instance_id))
         drop_tags(self._connection, [instance_id])
 
@@ -156,6 +164,9 @@ class Instances:
         if "key_ids" in changes:
             self._connection.execute(delete(INSTANCE_KEYS).where(INSTANCE_KEYS.c.instance_id == read.instance_id))
             self._link({read.instance_id: changed.key_ids})
+        if "group_ids" in changes:
+            self._connection.execute(delete(INSTANCE_GROUPS).where(INSTANCE_GROUPS.c.instance_id == read.instance_id))
+            self._link_groups({read.instance_id: changed.group_ids})
         if "tags" in changes:
             replace_tags(self._connection, read.instance_id, read.tags, changed.tags)
         return changed
@@ -169,6 +180,15 @@ class Instances:
         if rows:
             self._connection.execute(insert(INSTANCE_KEYS), rows)
 
+    def _link_groups(self, groups: dict[InstanceId, tuple[GroupId, ...]]) -> None:
+        rows = [
+            {"instance_id": instance_id, "group_id": group_id, "position": position}
+            for instance_id, group_ids in groups.items()
+            for position, group_id in enumerate(group_ids)
+        ]
+        if rows:
+            self._connection.execute(insert(INSTANCE_GROUPS), rows)
+
     def _first(self, *conditions: ColumnElement[bool]) -> Instance | None:
         instances = self._records(*conditions)
         return instances[0] if instances else None
@@ -180,12 +200,26 @@ class Instances:
     def _with_keys_and_tags(self, rows: Sequence[RowMapping]) -> tuple[Instance, ...]:
         ids = [row["instance_id"] for row in rows]
         tags = tags_of(self._connection, ids)
-        keys: dict[InstanceId, list[KeyId]] = {}
-        for batch in batches(ids):
-            links = select(INSTANCE_KEYS).where(INSTANCE_KEYS.c.instance_id.in_(batch)).order_by(INSTANCE_KEYS.c.position)
-            for link in self._connection.execute(links):
-                keys.setdefault(link.instance_id, []).append(link.key_id)
+        keys = _links(self._connection, INSTANCE_KEYS.c.key_id, ids)
+        groups = _links(self._connection, INSTANCE_GROUPS.c.group_id, ids)
         return tuple(
-            record_of(Instance, row, tags=tags.get(row["instance_id"], ()), key_ids=tuple(keys.get(row["instance_id"], ())))
+            record_of(
+                Instance,
+                row,
+                tags=tags.get(row["instance_id"], ()),
+                key_ids=tuple(keys.get(row["instance_id"], ())),
+                group_ids=tuple(groups.get(row["instance_id"], ())),
+            )
             for row in rows
         )
+
+
+def _links(connection: Connection, linked: Column[Any], ids: Sequence[InstanceId]) -> dict[InstanceId, list[Any]]:
+    """Return what a table of links has of each of these instances, in its order."""
+    links: dict[InstanceId, list[Any]] = {}
+    table = linked.table
+    for batch in batches(ids):
+        query = select(table.c.instance_id, linked).where(table.c.instance_id.in_(batch)).order_by(table.c.position)
+        for instance_id, other in connection.execute(query):
+            links.setdefault(instance_id, []).append(other)
+    return links

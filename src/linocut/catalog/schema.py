@@ -7,10 +7,12 @@ tags, and the links between images and snapshots and between instances and key p
 The migrations build these tables; a test holds the two together.
 """
 
+import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -31,8 +33,9 @@ from sqlalchemy import (
     text,
 )
 
+from linocut.model.networks import Rule
 from linocut.model.records import DiskUsage, ImageSource
-from linocut.model.states import DiskState, ImageState, InstanceState, OperationState, SnapshotState
+from linocut.model.states import CopyState, DiskState, ImageState, InstanceState, OperationState, SnapshotState, TaskState
 
 _WORD_CHARACTERS: Final = 32
 _ID_CHARACTERS: Final = 64
@@ -94,6 +97,36 @@ class Ids(TypeDecorator[tuple[str, ...]]):
         return None if value is None else tuple(value)
 
 
+class Pairs(TypeDecorator[dict[str, str]]):
+    """What users tell their instances, a key and a text each, kept as the text of a JSON object."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: dict[str, str] | None, dialect: Dialect) -> str | None:  # noqa: ARG002  # the same
+        """Return the text."""
+        return None if value is None else json.dumps(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> dict[str, str] | None:  # noqa: ARG002  # the same
+        """Return the pairs."""
+        return None if value is None else json.loads(value)
+
+
+class Rules(TypeDecorator[tuple[Rule, ...]]):
+    """The rules of one direction of a security group, kept as a JSON list of objects."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[Rule, ...] | None, dialect: Dialect) -> Any:  # noqa: ANN401, ARG002  # the same
+        """Return the list."""
+        return None if value is None else msgspec.to_builtins(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[Rule, ...] | None:  # noqa: ANN401, ARG002  # the same
+        """Return the rules."""
+        return None if value is None else msgspec.convert(value, tuple[Rule, ...])
+
+
 def _id(name: str, refers_to: str | None = None, **options: Any) -> Column[str]:  # noqa: ANN401  # SQLAlchemy's own signature
     """Return a column for an id, if need be one that must exist in another table."""
     foreign = () if refers_to is None else (ForeignKey(refers_to),)
@@ -118,6 +151,11 @@ def _number(name: str) -> Column[int]:
 
 def _time(name: str, *, nullable: bool = False) -> Column[datetime]:
     return Column(name, UtcTime, nullable=nullable)
+
+
+def _one_default(name: str, *columns: str) -> Index:
+    """Return the index that keeps a second default out of these."""
+    return Index(name, *columns, unique=True, sqlite_where=text("is_default"), postgresql_where=text("is_default"))
 
 
 METADATA: Final = MetaData(
@@ -265,9 +303,78 @@ INSTANCES: Final = Table(
     _time("created_at"),
     _time("started_at", nullable=True),
     Column("launch_ms", JSON, nullable=False),
+    Column("login_generation", BigInteger, nullable=False, server_default=text("0")),
+    Column("metadata", Pairs, nullable=False, server_default="{}"),
+    _id("vpc_id"),
+    _id("subnet_id", index=True),
+    _flag("has_public_address"),
+    _number("bandwidth_mbps"),
+    _text("internet_charge_type"),
     Index("ix_instances_own", "owner", "region", "created_at", "instance_id"),
     Index("ix_instances_reserved", "state", "vcpus", "memory_mb"),
     Index("ix_instances_address", "address"),
+)
+
+VPCS: Final = Table(
+    "vpcs",
+    METADATA,
+    _id("vpc_id", primary_key=True),
+    _owner(),
+    _id("region"),
+    _text("name"),
+    _text("name_folded"),
+    _id("cidr"),
+    _flag("is_default"),
+    _flag("multicast"),
+    _id("route_table_id"),
+    _time("created_at"),
+    Index("ix_vpcs_own", "owner", "region", "created_at", "vpc_id"),
+    _one_default("uq_vpcs_default", "owner", "region"),
+)
+
+SUBNETS: Final = Table(
+    "subnets",
+    METADATA,
+    _id("subnet_id", primary_key=True),
+    _id("vpc_id", "vpcs.vpc_id", index=True),
+    _owner(),
+    _id("region"),
+    _id("zone"),
+    _text("name"),
+    _text("name_folded"),
+    _id("cidr"),
+    _flag("is_default"),
+    _flag("broadcast"),
+    _time("created_at"),
+    Index("ix_subnets_own", "owner", "region", "created_at", "subnet_id"),
+    _one_default("uq_subnets_default", "owner", "region", "zone"),
+)
+
+SECURITY_GROUPS: Final = Table(
+    "security_groups",
+    METADATA,
+    _id("group_id", primary_key=True),
+    _owner(),
+    _id("region"),
+    _text("name"),
+    _text("name_folded"),
+    _text("description"),
+    _flag("is_default"),
+    _number("version"),
+    Column("ingress", Rules, nullable=False),
+    Column("egress", Rules, nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+    Index("ix_security_groups_own", "owner", "region", "created_at", "group_id"),
+    _one_default("uq_security_groups_default", "owner", "region"),
+)
+
+INSTANCE_GROUPS: Final = Table(
+    "instance_groups",
+    METADATA,
+    _id("instance_id", "instances.instance_id", primary_key=True),
+    _id("group_id", "security_groups.group_id", primary_key=True, index=True),
+    Column("position", Integer, nullable=False),
 )
 
 INSTANCE_KEYS: Final = Table(
@@ -297,6 +404,7 @@ DISKS: Final = Table(
     Column("synced_mark", Text, nullable=True),
     _flag("delete_with_instance"),
     _time("created_at"),
+    Column("generation", BigInteger, nullable=False, server_default=text("0")),
     Index("ix_disks_instance", "instance_id", "position"),
     Index("ix_disks_roots", "region", "base_root", "synced_root"),
 )
@@ -378,4 +486,44 @@ AUDIT: Final = Table(
     Column("resources", Ids, nullable=False),
     Index("ix_audit_uin_entry", "uin", "entry"),
     Index("ix_audit_at", "at"),
+)
+
+TASKS: Final = Table(
+    "tasks",
+    METADATA,
+    Column("task_id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _owner(),
+    _id("region"),
+    _text("action"),
+    _id("resource"),
+    _text("request_id"),
+    Column("state", Word(TaskState), nullable=False),
+    _number("percent"),
+    _number("bytes_done"),
+    _number("bytes_total"),
+    _text("error"),
+    _flag("cancel_asked"),
+    _time("created_at"),
+    Column("ended_at", UtcTime, nullable=True, index=True),
+    Index("ix_tasks_resource", "resource", "request_id"),
+    Index("ix_tasks_own", "owner", "region", "task_id"),
+    sqlite_autoincrement=True,  # the number of a task that was removed is never given again
+)
+
+COPIES: Final = Table(
+    "copies",
+    METADATA,
+    _id("region", primary_key=True),
+    _id("snapshot_id", primary_key=True),
+    _id("image_id"),
+    _id("source_image"),
+    _id("source_region"),
+    _id("root"),
+    Column("state", Word(CopyState), nullable=False),
+    _text("request_id"),
+    _time("created_at"),
+    Index("ix_copies_root", "region", "root"),
+    Index("ix_copies_source_root", "source_region", "root"),
+    Index("ix_copies_image", "image_id"),
+    Index("ix_copies_source_image", "source_image"),
 )

@@ -7,10 +7,12 @@ their unit in their name.
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from linocut.model.ids import (
     AppId,
     DiskId,
+    GroupId,
     ImageId,
     InstanceId,
     KeyId,
@@ -18,10 +20,13 @@ from linocut.model.ids import (
     RootDigest,
     SecretId,
     SnapshotId,
+    SubnetId,
+    TaskId,
     Uin,
+    VpcId,
     Zone,
 )
-from linocut.model.states import DiskState, ImageState, InstanceState, OperationState, SnapshotState
+from linocut.model.states import CopyState, DiskState, ImageState, InstanceState, OperationState, SnapshotState, TaskState
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +160,8 @@ class Disk:
     """A writable overlay on a tree, attached to an instance.
 
     `base_root` is the tree below the overlay, None for an empty disk. `synced_root` and `synced_mark` name the last tree taken
-    from the disk and the mark in the running machine since which writes are recorded.
+    from the disk and the mark in the running machine since which writes are recorded. `generation` counts how often the content was
+    thrown away for a fresh overlay.
     """
 
     disk_id: DiskId
@@ -174,13 +180,20 @@ class Disk:
     synced_mark: str | None
     delete_with_instance: bool
     created_at: datetime
+    generation: int = 0
+
+
+_NO_VPC: Final = VpcId("")
+_NO_SUBNET: Final = SubnetId("")
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
     """A virtual machine with its login, address and latest operation.
 
-    `password_hash` is a crypt(3) hash or empty. `launch_ms` holds what our part of the launch took, a name and milliseconds each.
+    `password_hash` is a crypt(3) hash or empty; behind a `!` it waits until no key pair is bound. `login_generation` counts the
+    changes of the login. `launch_ms` holds what our part of the launch took, a name and milliseconds each.
+    Its network is empty where it is older than networks. `address` is its public address too, where it has one.
     """
 
     instance_id: InstanceId
@@ -211,7 +224,32 @@ class Instance:
     created_at: datetime
     started_at: datetime | None = None
     launch_ms: dict[str, float] = field(default_factory=dict)
+    login_generation: int = 0
+    metadata: dict[str, str] = field(default_factory=dict)
+    vpc_id: VpcId = _NO_VPC
+    subnet_id: SubnetId = _NO_SUBNET
+    group_ids: tuple[GroupId, ...] = ()
+    has_public_address: bool = False
+    bandwidth_mbps: int = 0
+    internet_charge_type: str = "TRAFFIC_POSTPAID_BY_HOUR"
     tags: tuple[Tag, ...] = ()
+
+    @property
+    def is_windows(self) -> bool:
+        """Tell whether it runs Windows."""
+        return "Windows" in self.os_name
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayTicket:
+    """A way to an instance's screen that opens once. Of its token only the SHA-256 is kept."""
+
+    token_digest: str
+    owner: Uin
+    region: Region
+    instance_id: InstanceId
+    created_at: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,3 +307,47 @@ class AuditEntry:
     request_id: str
     outcome: str
     resources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An asynchronous operation, as whoever asked for it follows it.
+
+    `resource` is what it works on, and `request_id` the call that asked for it: a workflow finds its task by the two.
+    `percent`, `bytes_done` and `bytes_total` are its progress; the bytes are 0 where an operation moves none. `cancel_asked` says
+    that it is to end as soon as it can.
+    """
+
+    task_id: TaskId
+    owner: Uin
+    region: Region
+    action: str
+    resource: str
+    request_id: str
+    state: TaskState
+    percent: int
+    bytes_done: int
+    bytes_total: int
+    error: str
+    cancel_asked: bool
+    created_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TreeCopy:
+    """A tree of an image that a region gets, or got, from another one.
+
+    `snapshot_id` is the image's snapshot of the tree: of the image's copy where `source_image` is another image than `image_id`,
+    or of a public image, which is the same in every region. `request_id` tells repeated copies apart.
+    """
+
+    region: Region
+    snapshot_id: SnapshotId
+    image_id: ImageId
+    source_image: ImageId
+    source_region: Region
+    root: RootDigest
+    state: CopyState
+    request_id: str
+    created_at: datetime
