@@ -58,6 +58,10 @@ class Settings:
     image_quota: int = 500
     share_quota: int = 500
     key_quota: int = 100
+    launch_while_syncing: bool = False
+    """Whether instances may be started from a copy of an image before all of it has arrived in its region."""
+    task_days: int = 30
+    """How long a task is remembered after it has ended."""
     shutdown_timeout_s: float = 120.0
     """How long a guest may take to power off when asked softly."""
     store_grace_s: float = 86400.0

@@ -163,10 +163,17 @@ class Bench:
                 return self.image(owner, name)
             case ImageState.CREATING | ImageState.CREATEFAILED:
                 return self._creating(owner, state, name)
+            case ImageState.SYNCING | ImageState.EXPORTING:
+                return self._moved_on(self.image(owner, name), state)
         image_id = self.importing(owner, name)
         if state is not ImageState.IMPORTING:
             with self.cloud.catalog.begin() as tx:
                 tx.images.move(self.image_row(image_id), state, failure="It broke.")
+        return image_id
+
+    def _moved_on(self, image_id: ImageId, state: ImageState) -> ImageId:
+        with self.cloud.catalog.begin() as tx:
+            tx.images.move(self.image_row(image_id), state)
         return image_id
 
     def _creating(self, owner: Caller, state: ImageState, name: str) -> ImageId:

@@ -10,11 +10,12 @@ import pytest
 from cloud_bench import Bench, import_order, run_order
 
 import linocut.cloud
-from linocut.cloud import displays, images, imaging, imports, instances, keys, launches, publishing, sharing
+from linocut.cloud import displays, images, imaging, imports, instances, keys, launches, publishing, sharing, tasks
 from linocut.cloud.images import ImageQuery
 from linocut.cloud.imaging import CreateOrder
 from linocut.cloud.instances import InstanceQuery, StopHow
 from linocut.cloud.keys import KeyQuery
+from linocut.cloud.tasks import TasksAsked
 from linocut.model import errors
 from linocut.model.errors import NotAllowed, NotFound, Refusal
 from linocut.model.states import ImageState, InstanceState, OperationState
@@ -46,7 +47,7 @@ ON_INSTANCES: dict[str, tuple[Act, set[InstanceState]]] = {
 ON_IMAGES: dict[str, tuple[Act, set[ImageState]]] = {
     "run": (
         lambda bench, caller, name: launches.run_instances(bench.cloud, caller, run_order(name)),
-        {ImageState.NORMAL},
+        {ImageState.NORMAL, ImageState.SYNCING, ImageState.EXPORTING},
     ),
     "modify": (
         lambda bench, caller, name: images.modify_image(
@@ -64,7 +65,7 @@ ON_IMAGES: dict[str, tuple[Act, set[ImageState]]] = {
     ),
     "unshare": (
         lambda bench, caller, name: sharing.unshare_image(bench.cloud, caller, name, [bench.operator.account.uin]),
-        {ImageState.NORMAL},
+        {ImageState.NORMAL, ImageState.SYNCING, ImageState.EXPORTING},
     ),
 }
 FOREIGN_IMAGE: dict[str, Act] = {
@@ -88,6 +89,9 @@ FOREIGN_INSTANCE: dict[str, Act] = {
     "console": lambda bench, caller, name: instances.console(bench.cloud, caller, name, offset=0, limit=1),
 }
 FOREIGN_INSTANCE["offer_display"] = lambda bench, caller, name: displays.offer_display(bench.cloud, caller, name)
+FOREIGN_TASK: dict[str, Act] = {
+    "cancel_task": lambda bench, caller, name: tasks.cancel_task(bench.cloud, caller, int(name)),
+}
 FOREIGN_KEY: dict[str, Act] = {
     "delete_key_pairs": lambda bench, caller, name: keys.delete_key_pairs(bench.cloud, caller, [name]),
 }
@@ -101,6 +105,7 @@ LISTS: dict[str, Act] = {
     "list_key_pairs": lambda bench, caller, name: keys.list_key_pairs(
         bench.cloud, caller, KeyQuery((name,) if name.startswith("skey") else None, {}, 0, 100)
     ),
+    "list_tasks": lambda bench, caller, _name: tasks.list_tasks(bench.cloud, caller, TasksAsked(None, {}, 0, 100)),
 }
 NAMES_NOTHING = {
     "import_image",  # its upload: test_an_upload_of_another_account_is_none
@@ -113,6 +118,7 @@ NAMES_NOTHING = {
     "instance_types",
     "take_quota",
     "new_snapshot",
+    "begin",  # of tasks, which an operation begins for its caller
     "record_call",
 }
 
@@ -219,7 +225,7 @@ def test_instances_are_operated_on_all_or_none(bench: Bench) -> None:
 
 
 def test_every_function_that_acts_for_a_caller_is_tried_against_a_foreign_account() -> None:
-    tried = {*FOREIGN_IMAGE, *FOREIGN_INSTANCE, *FOREIGN_KEY, *LISTS, *NAMES_NOTHING}
+    tried = {*FOREIGN_IMAGE, *FOREIGN_INSTANCE, *FOREIGN_TASK, *FOREIGN_KEY, *LISTS, *NAMES_NOTHING}
     assert _for_callers() == tried
 
 
@@ -233,6 +239,7 @@ def test_what_belongs_to_another_account_does_not_exist(bench: Bench) -> None:
     for acts, name, nothing in (
         (FOREIGN_IMAGE, image_id, "img-00000000"),
         (FOREIGN_INSTANCE, instance_id, "ins-00000000"),
+        (FOREIGN_TASK, "1", "0"),
         (FOREIGN_KEY, pair.key_id, "skey-00000000"),
     ):
         for function, act in acts.items():

@@ -15,6 +15,7 @@ OTHER_VALUES: dict[str, tuple[str, str, Any]] = {
     "listen": ('"127.0.0.1:99"', "127.0.0.1:99", "127.0.0.1:99"),
     "fetch_allow": ('["10.0.0.0/8", "127.0.0.0/8"]', "10.0.0.0/8, 127.0.0.0/8", ("10.0.0.0/8", "127.0.0.0/8")),
     "accelerator": ('"tcg"', "tcg", "tcg"),
+    "launch_while_syncing": ("true", "True", True),
 }
 BY_KIND: dict[Any, tuple[str, str, Any]] = {
     int: ("7", "7", 7),

@@ -4,14 +4,18 @@ from enum import StrEnum
 import pytest
 
 from linocut.model.states import (
+    COPY_MOVES,
     DISK_MOVES,
     IMAGE_MOVES,
     INSTANCE_MOVES,
     SNAPSHOT_MOVES,
+    TASK_MOVES,
+    CopyState,
     DiskState,
     ImageState,
     InstanceState,
     SnapshotState,
+    TaskState,
 )
 
 TABLES = [
@@ -19,6 +23,8 @@ TABLES = [
     (SnapshotState, SNAPSHOT_MOVES, {SnapshotState.CREATING}),
     (DiskState, DISK_MOVES, {DiskState.ATTACHING}),
     (InstanceState, INSTANCE_MOVES, {InstanceState.PENDING}),
+    (TaskState, TASK_MOVES, {TaskState.RUNNING}),
+    (CopyState, COPY_MOVES, {CopyState.WAITING}),
 ]
 RESTING = {
     ImageState.NORMAL,
@@ -29,6 +35,10 @@ RESTING = {
     InstanceState.RUNNING,
     InstanceState.STOPPED,
     InstanceState.LAUNCH_FAILED,
+    TaskState.SUCCESS,
+    TaskState.FAILED,
+    TaskState.CANCELLED,
+    CopyState.WHOLE,
     InstanceState.TERMINATING,  # ends with the removal of the row
 }
 Moves = Mapping[StrEnum, frozenset[StrEnum]]

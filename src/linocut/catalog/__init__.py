@@ -9,7 +9,9 @@ from linocut.catalog.catalog import Catalog, Tx
 from linocut.catalog.image_query import ImageQuery, ImageType, VisibleImage
 from linocut.catalog.images import ImageChanges
 from linocut.catalog.instance_query import InstanceQuery
+from linocut.catalog.networks import NetworkQuery
 from linocut.catalog.page import Page
+from linocut.catalog.tasks import TaskQuery
 from linocut.catalog.uploads import Upload
 
 __all__ = [
@@ -19,7 +21,9 @@ __all__ = [
     "ImageQuery",
     "ImageType",
     "InstanceQuery",
+    "NetworkQuery",
     "Page",
+    "TaskQuery",
     "Tx",
     "Upload",
     "VisibleImage",

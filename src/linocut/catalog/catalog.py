@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from linocut.catalog.accounts import Accounts
 from linocut.catalog.audit import Audit
+from linocut.catalog.copies import Copies
 from linocut.catalog.disks import Disks
 from linocut.catalog.displays import Displays
 from linocut.catalog.engines import Engines, connect
@@ -16,10 +17,14 @@ from linocut.catalog.images import Images
 from linocut.catalog.instances import Instances
 from linocut.catalog.keys import Keys
 from linocut.catalog.migrations import migrate
+from linocut.catalog.networks import Networks
 from linocut.catalog.rows import lost_race
+from linocut.catalog.security_groups import SecurityGroups
 from linocut.catalog.sessions import Sessions
 from linocut.catalog.shares import Shares
 from linocut.catalog.snapshots import Snapshots
+from linocut.catalog.tags import Tags
+from linocut.catalog.tasks import Tasks
 from linocut.catalog.tokens import Tokens
 from linocut.catalog.uploads import Uploads
 
@@ -40,9 +45,14 @@ class Tx:
         self.displays = Displays(connection)
         self.instances = Instances(connection)
         self.keys = Keys(connection)
+        self.networks = Networks(connection)
+        self.security_groups = SecurityGroups(connection)
+        self.tags = Tags(connection)
         self.tokens = Tokens(connection)
         self.uploads = Uploads(connection)
         self.audit = Audit(connection)
+        self.tasks = Tasks(connection)
+        self.copies = Copies(connection)
 
 
 class Catalog:

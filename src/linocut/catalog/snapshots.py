@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select, union, update
+from sqlalchemy import Connection, delete, exists, insert, select, union, update
 from sqlalchemy.exc import IntegrityError
 
 from linocut.catalog.rows import batches, lost_race, record_of, values_of
-from linocut.catalog.schema import DISKS, IMAGE_SNAPSHOTS, SNAPSHOTS
+from linocut.catalog.schema import COPIES, DISKS, IMAGE_SNAPSHOTS, SNAPSHOTS
 from linocut.model.ids import ImageId, Region, RootDigest, SnapshotId, Uin
 from linocut.model.records import Snapshot
 from linocut.model.states import SnapshotState
@@ -37,6 +37,12 @@ class Snapshots:
         if self._connection.execute(update(SNAPSHOTS).where(*creating).values(**done)).rowcount != 1:
             raise lost_race(f"{snapshot_id} is not {SnapshotState.CREATING}")
 
+    def set_root(self, snapshot_id: SnapshotId, root: RootDigest) -> None:
+        """Say which tree the snapshot is to hold, whose nodes are in the region store. Raises LostRace unless it is CREATING."""
+        creating = (SNAPSHOTS.c.snapshot_id == snapshot_id, SNAPSHOTS.c.state == SnapshotState.CREATING)
+        if self._connection.execute(update(SNAPSHOTS).where(*creating).values(root=root)).rowcount != 1:
+            raise lost_race(f"{snapshot_id} is not {SnapshotState.CREATING}")
+
     def remove(self, snapshot_ids: Iterable[SnapshotId]) -> None:
         """Remove snapshots, in whatever state. One that is gone is no error; LostRace when an image is made of one."""
         try:
@@ -45,6 +51,19 @@ class Snapshots:
         except IntegrityError as error:
             raise lost_race("an image is made of one of the snapshots") from error
 
+    def hold(self, uin: Uin, region: Region, snapshot_ids: Iterable[SnapshotId]) -> tuple[Snapshot, ...]:
+        """Return those of the snapshots that the account has in the region, and keep them until the transaction ends."""
+        mine = (SNAPSHOTS.c.owner == uin, SNAPSHOTS.c.region == region, SNAPSHOTS.c.snapshot_id.in_(tuple(snapshot_ids)))
+        query = select(SNAPSHOTS).where(*mine).order_by(SNAPSHOTS.c.snapshot_id).with_for_update(read=True)
+        return tuple(record_of(Snapshot, row) for row in self._connection.execute(query).mappings())
+
+    def bound(self, image_id: ImageId) -> tuple[SnapshotId, ...]:
+        """Return the snapshots of an image that no other image is made of."""
+        links, others = IMAGE_SNAPSHOTS, IMAGE_SNAPSHOTS.alias("others")
+        elsewhere = exists().where(others.c.snapshot_id == links.c.snapshot_id, others.c.image_id != image_id)
+        query = select(links.c.snapshot_id).where(links.c.image_id == image_id, ~elsewhere).order_by(links.c.position)
+        return tuple(SnapshotId(snapshot_id) for snapshot_id in self._connection.scalars(query))
+
     def images_of(self, snapshot_id: SnapshotId) -> tuple[ImageId, ...]:
         """Return the images that are made of this snapshot."""
         links = IMAGE_SNAPSHOTS.c
@@ -52,10 +71,14 @@ class Snapshots:
         return tuple(ImageId(image_id) for image_id in self._connection.scalars(query))
 
     def live_roots(self, region: Region) -> set[RootDigest]:
-        """Return every tree of the region that garbage collection must keep: those of its snapshots and below its disks."""
-        sources = (SNAPSHOTS.c.root, DISKS.c.base_root, DISKS.c.synced_root)
-        each = (select(root).where(root.table.c.region == region, root.is_not(None)) for root in sources)
-        return {RootDigest(root) for root in self._connection.scalars(union(*each))}
+        """Return every tree of the region that garbage collection must keep.
+
+        Those of its snapshots, those below its disks, and those of copies that come here or go from here.
+        """
+        sources = (SNAPSHOTS.c.root, DISKS.c.base_root, DISKS.c.synced_root, COPIES.c.root)
+        each = [select(root).where(root.table.c.region == region, root.is_not(None)) for root in sources]
+        leaving = select(COPIES.c.root).where(COPIES.c.source_region == region)
+        return {RootDigest(root) for root in self._connection.scalars(union(*each, leaving))}
 
     def owned(self, uin: Uin, region: Region) -> tuple[Snapshot, ...]:
         """Return the account's snapshots in the region, the oldest first."""

@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from linocut.catalog import Tx
+from linocut.cloud import tasks
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.new_images import DryRunPassed, add_new_image, end_dry_run, new_snapshot, take_quota
@@ -60,6 +61,7 @@ def import_image(cloud: Cloud, caller: Caller, order: ImportOrder) -> ImageId | 
         for url in urls:
             _check_upload(cloud, caller, tx, url)
         add_new_image(tx, image, snapshots)
+        tasks.begin(cloud, tx, caller, "ImportImage", [image.image_id])
         end_dry_run(dry_run=order.dry_run)
     if order.dry_run:
         return None

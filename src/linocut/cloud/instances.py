@@ -7,7 +7,7 @@ from typing import Final
 
 from linocut.catalog import InstanceQuery as CatalogQuery
 from linocut.catalog import Page, Tx
-from linocut.cloud import listing
+from linocut.cloud import listing, tasks
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.machines import ConsoleChunk, MachineGone
@@ -199,6 +199,7 @@ def _begin(
                 latest_operation_error="",
                 latest_request_id=caller.request_id,
             )
+        tasks.begin(cloud, tx, caller, operation, [instance.instance_id for instance in instances])
 
 
 def _owned(tx: Tx, caller: Caller, ids: Sequence[str]) -> tuple[Instance, ...]:

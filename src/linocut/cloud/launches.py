@@ -9,7 +9,8 @@ from uuid import UUID
 import msgspec
 
 from linocut.catalog import Tx
-from linocut.cloud import passwords, places
+from linocut.cloud import passwords, places, tasks
+from linocut.cloud.arrivals import require_launchable
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.images import visible_image
@@ -93,7 +94,7 @@ def run_instances(cloud: Cloud, caller: Caller, order: RunOrder) -> tuple[Instan
         known = _known_token(cloud, caller, tx, order.client_token, digest)
         if known:
             return () if order.dry_run else known
-        plan = _plan(tx, caller, order)
+        plan = _plan(cloud, tx, caller, order)
         tx.instances.lock_capacity()
         count = min(order.count, _room(cloud, tx, plan.kind))
         if count < least:
@@ -107,6 +108,7 @@ def run_instances(cloud: Cloud, caller: Caller, order: RunOrder) -> tuple[Instan
         tx.instances.add_all(instances)
         tx.disks.add_all(disks)
         ids = tuple(instance.instance_id for instance in instances)
+        tasks.begin(cloud, tx, caller, "RunInstances", ids)
         if order.client_token:
             tx.tokens.add(ClientToken(caller.account.uin, caller.region, order.client_token, digest, ids, begun))
     for instance_id in ids:
@@ -130,10 +132,9 @@ def _known_token(cloud: Cloud, caller: Caller, tx: Tx, token: str, digest: str) 
     return known.instance_ids
 
 
-def _plan(tx: Tx, caller: Caller, order: RunOrder) -> _Plan:
+def _plan(cloud: Cloud, tx: Tx, caller: Caller, order: RunOrder) -> _Plan:
     image = visible_image(tx, caller, order.image_id)
-    if image.state is not ImageState.NORMAL:
-        raise errors.ImageStateForbids(f"Image {order.image_id} is {image.state}.")
+    require_launchable(cloud, tx, image)
     tx.images.hold(image)  # its trees must not be swept before the disks on them are recorded
     if order.charge_type != "POSTPAID_BY_HOUR":
         raise errors.ParameterUnsupported(f"InstanceChargeType {order.charge_type} is not supported: POSTPAID_BY_HOUR is.")

@@ -59,6 +59,54 @@ class InstanceTypeMalformed(Malformed):
     """The text is no instance type."""
 
 
+class VpcIdMalformed(Malformed):
+    """The text is no VPC id."""
+
+
+class SubnetIdMalformed(Malformed):
+    """The text is no subnet id."""
+
+
+class GroupIdMalformed(Malformed):
+    """The text is no security group id."""
+
+
+class CidrMalformed(Malformed):
+    """The text is no network of addresses."""
+
+
+class CidrNotPrivate(Malformed):
+    """A VPC takes a private range of addresses, neither too large nor too small."""
+
+
+class SubnetOutsideVpc(Malformed):
+    """A subnet is a part of its VPC, neither too large nor too small."""
+
+
+class PortsMalformed(Malformed):
+    """The text names no ports."""
+
+
+class AddressMalformed(Malformed):
+    """The text is no IPv4 address."""
+
+
+class AddressOutsidePool(Malformed):
+    """The address is none that instances are reached by."""
+
+
+class SubnetOfOtherVpc(Malformed):
+    """The subnet is not of this VPC."""
+
+
+class SubnetInOtherZone(Malformed):
+    """The subnet is in another zone."""
+
+
+class RuleUnknown(Malformed):
+    """The security group has no such rule."""
+
+
 class ValueTooLong(Malformed):
     """A text is longer than its limit."""
 
@@ -175,6 +223,30 @@ class DiskNotOfInstance(Malformed):
     """A disk is not attached to the instance."""
 
 
+class DependsOnInstance(Malformed):
+    """A parameter means something only beside an instance."""
+
+
+class SystemSnapshotMissing(Malformed):
+    """None of the snapshots is of a system disk."""
+
+
+class SystemSnapshotsSeveral(Malformed):
+    """More than one of the snapshots is of a system disk."""
+
+
+class FileNamePrefixesInvalid(Malformed):
+    """The prefixes of file names do not fit the images, or cannot stand in a file's name."""
+
+
+class IsoNeedsForce(Malformed):
+    """An ISO image is imported by force alone."""
+
+
+class RoleUnknown(Malformed):
+    """The text is no role that the service may take."""
+
+
 class KeyNameEmpty(Malformed):
     """A key pair needs a name."""
 
@@ -201,6 +273,26 @@ class TagsDuplicate(Malformed):
 
 class TagInvalid(Malformed):
     """A tag, or what it is put on, is not valid."""
+
+
+class TooManyTags(Malformed):
+    """More tags are asked for in one call, or on one resource, than allowed."""
+
+
+class TaggedResourceInvalid(Malformed):
+    """The text does not describe a resource that takes tags."""
+
+
+class RoleInvalid(Malformed):
+    """The text is no ARN of a role."""
+
+
+class SessionNameInvalid(Malformed):
+    """The text is no name of a session."""
+
+
+class SessionTooLong(Malformed):
+    """A session cannot last that long."""
 
 
 # NotFound
@@ -234,8 +326,44 @@ class ZoneNotFound(NotFound):
     """No such zone exists in the region."""
 
 
+class RoleNotFound(NotFound):
+    """No such role exists that the caller may take on."""
+
+
+class TaggedResourceNotFound(NotFound):
+    """No such resource exists for the caller, so nothing is tagged."""
+
+
+class TaskNotFound(NotFound):
+    """The caller has no such task."""
+
+
+class ImageSnapshotNotFound(NotFound):
+    """An image is to be made of a snapshot that does not exist for the caller."""
+
+
+class BucketNotFound(NotFound):
+    """No such bucket exists for the caller."""
+
+
+class FileNotFound(NotFound):
+    """No such file exists in the bucket."""
+
+
 class UploadNotFound(NotFound):
     """No such upload exists for the caller."""
+
+
+class VpcNotFound(NotFound):
+    """No such VPC exists for the caller."""
+
+
+class SubnetNotFound(NotFound):
+    """No such subnet exists for the caller."""
+
+
+class GroupNotFound(NotFound):
+    """No such security group exists for the caller."""
 
 
 # NotAllowed
@@ -261,6 +389,18 @@ class ByolImageShare(NotAllowed):
     """A bring-your-own-licence image cannot be shared."""
 
 
+class ImageIsRedHat(NotAllowed):
+    """A Red Hat image goes to nobody else, and nowhere else."""
+
+
+class ImageIsWindows(NotAllowed):
+    """A Windows image is not exported."""
+
+
+class ImageTooLargeToExport(NotAllowed):
+    """A disk of the image is larger than what is exported."""
+
+
 class KeyPairOnWindows(NotAllowed):
     """Windows instances take no key pair."""
 
@@ -269,8 +409,20 @@ class OperatorOnly(NotAllowed):
     """Only the operator may do this."""
 
 
+class TemporaryKeyNotAllowed(NotAllowed):
+    """Temporary credentials may not do this."""
+
+
 class InstanceProtected(NotAllowed):
     """The instance is protected against termination."""
+
+
+class DefaultNetworkStays(NotAllowed):
+    """Default networks and the default security group are not deleted."""
+
+
+class LastGroupStays(NotAllowed):
+    """An instance keeps at least one security group."""
 
 
 # Conflict
@@ -282,6 +434,14 @@ class LostRace(Conflict):
 
 class TaskRunning(Conflict):
     """Another operation works on the resource."""
+
+
+class TaskNotCancellable(Conflict):
+    """The task has ended, or its operation is carried out to its end."""
+
+
+class TaskCancelled(Conflict):
+    """The operation's task was cancelled meanwhile."""
 
 
 class ImageNameTaken(Conflict):
@@ -320,6 +480,30 @@ class AccountNameTaken(Conflict):
     """An account of that name exists."""
 
 
+class NetworkInUse(Conflict):
+    """Something is still in the network, or has the security group."""
+
+
+class SubnetsOverlap(Conflict):
+    """Two subnets of a VPC would have addresses in common."""
+
+
+class AddressTaken(Conflict):
+    """Another instance has the address."""
+
+
+class RuleRepeated(Conflict):
+    """The security group has this rule already."""
+
+
+class RulesOutdated(Conflict):
+    """The rules have changed since the version that the request names."""
+
+
+class SnapshotUnfinished(Conflict):
+    """The snapshot's content is still to come."""
+
+
 class UploadIncomplete(Conflict):
     """The upload has not arrived whole."""
 
@@ -333,6 +517,10 @@ class ImageQuotaExceeded(Exhausted):
 
 class ShareQuotaExceeded(Exhausted):
     """The image is shared with as many accounts as it may be."""
+
+
+class ExportsExceeded(Exhausted):
+    """As many exports of the account are under way as may be."""
 
 
 class KeyQuotaExceeded(Exhausted):
@@ -349,3 +537,19 @@ class ZoneSoldOut(Exhausted):
 
 class DiskSpaceExhausted(Exhausted):
     """The service's disk has no room for this."""
+
+
+class NetworkQuotaExceeded(Exhausted):
+    """The account has as many VPCs, subnets or security groups as it may."""
+
+
+class RuleQuotaExceeded(Exhausted):
+    """The security group has as many rules as it may."""
+
+
+class GroupsOfInstanceExceeded(Exhausted):
+    """An instance has as many security groups as it may."""
+
+
+class SubnetFull(Exhausted):
+    """The subnet has no address left."""

@@ -12,12 +12,17 @@ SnapshotId = NewType("SnapshotId", str)
 DiskId = NewType("DiskId", str)
 InstanceId = NewType("InstanceId", str)
 KeyId = NewType("KeyId", str)
+VpcId = NewType("VpcId", str)
+SubnetId = NewType("SubnetId", str)
+GroupId = NewType("GroupId", str)
+"""A security group's id."""
 Uin = NewType("Uin", str)
 """A root account's number, as decimal digits."""
 AppId = NewType("AppId", int)
 SecretId = NewType("SecretId", str)
 Region = NewType("Region", str)
 Zone = NewType("Zone", str)
+TaskId = NewType("TaskId", int)
 RootDigest = NewType("RootDigest", str)
 """The BLAKE3 digest of a tree's root node, in hexadecimal."""
 

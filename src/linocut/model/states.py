@@ -15,6 +15,8 @@ class ImageState(StrEnum):
     CREATING = "CREATING"
     IMPORTING = "IMPORTING"
     NORMAL = "NORMAL"
+    SYNCING = "SYNCING"
+    EXPORTING = "EXPORTING"
     CREATEFAILED = "CREATEFAILED"
     IMPORTFAILED = "IMPORTFAILED"
 
@@ -54,10 +56,34 @@ class OperationState(StrEnum):
     FAILED = "FAILED"
 
 
+class TaskState(StrEnum):
+    """The life of an asynchronous operation."""
+
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class CopyState(StrEnum):
+    """How much of a tree another region has: nothing to rely on, its nodes, or all of it."""
+
+    WAITING = "WAITING"
+    READABLE = "READABLE"
+    WHOLE = "WHOLE"
+
+
 IMAGE_MOVES: Final[Mapping[ImageState, frozenset[ImageState]]] = {
     ImageState.CREATING: frozenset({ImageState.NORMAL, ImageState.CREATEFAILED}),
     ImageState.IMPORTING: frozenset({ImageState.NORMAL, ImageState.IMPORTFAILED}),
-    ImageState.NORMAL: frozenset(),
+    ImageState.NORMAL: frozenset({ImageState.SYNCING, ImageState.EXPORTING}),
+    ImageState.SYNCING: frozenset(
+        {
+            ImageState.NORMAL,  # a copy that has arrived; or an image of which all copies have arrived or failed
+            ImageState.CREATEFAILED,  # a copy that failed
+        }
+    ),
+    ImageState.EXPORTING: frozenset({ImageState.NORMAL}),
     ImageState.CREATEFAILED: frozenset(),
     ImageState.IMPORTFAILED: frozenset(),
 }
@@ -89,4 +115,17 @@ INSTANCE_MOVES: Final[Mapping[InstanceState, frozenset[InstanceState]]] = {
     InstanceState.STOPPING: frozenset({InstanceState.STOPPED, InstanceState.RUNNING}),
     InstanceState.REBOOTING: frozenset({InstanceState.RUNNING, InstanceState.STOPPED}),
     InstanceState.TERMINATING: frozenset(),
+}
+
+TASK_MOVES: Final[Mapping[TaskState, frozenset[TaskState]]] = {
+    TaskState.RUNNING: frozenset({TaskState.SUCCESS, TaskState.FAILED, TaskState.CANCELLED}),
+    TaskState.SUCCESS: frozenset(),
+    TaskState.FAILED: frozenset(),
+    TaskState.CANCELLED: frozenset(),
+}
+
+COPY_MOVES: Final[Mapping[CopyState, frozenset[CopyState]]] = {
+    CopyState.WAITING: frozenset({CopyState.READABLE, CopyState.WHOLE}),
+    CopyState.READABLE: frozenset({CopyState.WHOLE}),
+    CopyState.WHOLE: frozenset(),
 }

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from linocut.cloud import tasks
 from linocut.cloud.context import Cloud
 from linocut.cloud.uploads import remove_upload, upload_file
 from linocut.cloud.workflows.durable import Failed, step, workflow
@@ -228,6 +229,7 @@ def fail_image(cloud: Cloud, image_id: ImageId, reason: str) -> None:
         return
     with cloud.catalog.begin() as tx:
         tx.images.move(image, failed[image.state], failure=reason[:_TEXT])
+        tasks.fail(cloud, tx, image.image_id, image.request_id, reason)
 
 
 def import_directory(cloud: Cloud, image_id: str) -> Path:
@@ -363,6 +365,7 @@ def _record(cloud: Cloud, image_id: str, stored: list[Stored]) -> None:
             if one.disk_id is not None:
                 tx.disks.synced(one.disk_id, one.root, one.mark)
         tx.images.move(image, ImageState.NORMAL, percent=100, size_gb=-(-stored[0].size_bytes // _GIB))
+        tasks.succeed(cloud, tx, image.image_id, image.request_id)
 
 
 def _shower(cloud: Cloud, image: Image, position: int, count: int, first: int, last: int) -> Callable[[int, int], None]:

@@ -7,6 +7,7 @@ OPERATING. The workflow's last step moves the row on, with SUCCESS or FAILED. Un
 import time
 from typing import Final
 
+from linocut.cloud import tasks
 from linocut.cloud.context import Cloud
 from linocut.cloud.workflows.durable import Failed, step, workflow
 from linocut.machines import GuestConfig, MachineDisk, MachineGone, MachineSpec, MachineState, NbdExport
@@ -128,6 +129,7 @@ def record_launched(cloud: Cloud, instance_id: str, launch_ms: dict[str, float])
             started_at=cloud.now(),
             launch_ms=launch_ms,
         )
+        tasks.succeed(cloud, tx, instance.instance_id, instance.latest_request_id)
         for disk in disks:
             if disk.state is DiskState.ATTACHING:
                 tx.disks.move(disk, DiskState.ATTACHED)
@@ -147,6 +149,7 @@ def record_launch_failed(cloud: Cloud, instance_id: str, reason: str) -> None:
                 latest_operation_state=OperationState.FAILED,
                 latest_operation_error=reason[:_TEXT],
             )
+            tasks.fail(cloud, tx, instance.instance_id, instance.latest_request_id, reason)
 
 
 @step("instance.power-on")
@@ -185,6 +188,9 @@ def destroy(cloud: Cloud, instance_id: str) -> None:
 def forget(cloud: Cloud, instance_id: str) -> None:
     """Remove the rows of the instance and its disks."""
     with cloud.catalog.begin() as tx:
+        instance = tx.instances.find(InstanceId(instance_id))
+        if instance is not None:
+            tasks.succeed(cloud, tx, instance.instance_id, instance.latest_request_id)
         tx.instances.remove(InstanceId(instance_id))
 
 
@@ -204,6 +210,7 @@ def settle_row(cloud: Cloud, instance_id: InstanceId, reason: str = "") -> None:
     with cloud.catalog.begin() as tx:
         if instance.latest_operation_state is OperationState.OPERATING:
             instance = tx.instances.update(instance, latest_operation_state=ended, latest_operation_error=reason[:_TEXT])
+            tasks.end(cloud, tx, instance.instance_id, instance.latest_request_id, reason)
         if instance.state is not to:
             tx.instances.move(instance, to)
         if not alive:

@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from linocut.cloud import tasks
 from linocut.cloud.context import Cloud
 from linocut.cloud.uploads import remove_stale
 from linocut.cloud.workflows.durable import Engine, Progress
@@ -34,6 +35,7 @@ def reconcile(cloud: Cloud, engine: Engine) -> None:
     _remove_strange_machines(cloud)
     _remove_strange_files(cloud)
     remove_stale(cloud)
+    tasks.remove_old(cloud)
 
 
 def machine_ended(cloud: Cloud, instance_id: InstanceId) -> None:
@@ -120,6 +122,7 @@ def _fail_launch(cloud: Cloud, instance: Instance) -> None:
             latest_operation_state=OperationState.FAILED,
             latest_operation_error=_LOST,
         )
+        tasks.fail(cloud, tx, instance.instance_id, instance.latest_request_id, _LOST)
     cloud.machines.destroy(instance.instance_id)
 
 
