@@ -51,8 +51,18 @@ NAMING_IDS: dict[str, Requests] = {
     "DescribeImageUsage": lambda of: [{"ImageIds": [of.image_id]}],
     "DescribeImageProgress": lambda of: [{"ImageIds": [of.image_id]}],
     "DescribeLaunches": lambda of: [{"InstanceIds": [of.instance_id]}],
+    "ModifyResourceTags": lambda of: [
+        {"Resource": f"qcs::cvm:ap-guangzhou:uin/:{kind}/{resource_id}", "ReplaceTags": [{"TagKey": "k", "TagValue": "v"}]}
+        for kind, resource_id in (("image", of.image_id), ("instance", of.instance_id), ("keypair", of.key_id))
+    ],
+    "DescribeResourceTagsByResourceIds": lambda of: [
+        {"ServiceType": "cvm", "ResourcePrefix": kind, "ResourceIds": [resource_id], "ResourceRegion": "ap-guangzhou"}
+        for kind, resource_id in (("image", of.image_id), ("instance", of.instance_id), ("keypair", of.key_id))
+    ],
 }
 NAMING_NONE = {
+    "GetCallerIdentity",
+    "AssumeRole",
     "DescribeRegions",
     "DescribeZones",
     "DescribeInstanceTypeConfigs",

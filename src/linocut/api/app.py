@@ -27,13 +27,15 @@ from linocut.api.calls import MAX_BODY_BYTES, Arrival
 from linocut.api.cvm import CVM
 from linocut.api.displays import display_routes
 from linocut.api.own import LINOCUT
+from linocut.api.sts import STS
 from linocut.api.table import Table
+from linocut.api.tag import TAG
 from linocut.api.telemetry import CONTENT_TYPE, Telemetry
 from linocut.api.uploads import upload_routes
 from linocut.api.wire import Wire
 from linocut.cloud.context import Cloud
 
-SERVICES: Final = (CVM, LINOCUT)
+SERVICES: Final = (CVM, STS, TAG, LINOCUT)
 _DROPPED_BYTES: Final = 8 * MAX_BODY_BYTES
 
 

@@ -22,6 +22,8 @@ _MISSING: Final = re.compile(r"Object missing required field `([^`]*)`(?: - at `
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `([^`]*)`(?: - at `([^`]*)`)?")
 _EMPTY: Final = re.compile(r"Expected `array` of length >= 1 - at `([^`]*)`")
 _OTHER: Final = re.compile(r"(.*) - at `([^`]*)`")
+_FLAGS: Final = {"true": True, "false": False}
+_NUMBER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 
 Request = TypeVar("Request")
 
@@ -41,18 +43,46 @@ def never_asks(_value: object) -> bool:
     return True
 
 
-def read_parameters(request: type[Request], unsupported: Mapping[str, AsksNothing], parameters: Mapping[str, object]) -> Request:
-    """Return the parameters as the typed request.
+def read_parameters(
+    request: type[Request],
+    unsupported: Mapping[str, AsksNothing],
+    parameters: Mapping[str, object],
+    *,
+    are_texts: bool = False,
+) -> Request:
+    """Return the parameters as the typed request; `are_texts` where numbers and flags come as texts.
 
     Raises Failure: MissingParameter, UnknownParameter, InvalidParameter (wrong type), InvalidParameterValue (a NUL character),
     UnsupportedOperation; each sentence names the parameter.
     """
     try:
-        return msgspec.convert(_prune(parameters, "", unsupported), request)
+        kept = _prune(parameters, "", _of_texts(unsupported) if are_texts else unsupported)
+        return msgspec.convert(kept, request, strict=not are_texts)
     except msgspec.ValidationError as error:
         raise _failure(str(error)) from error
     except RecursionError as error:
         raise Failure("InvalidRequest", "The parameters are nested too deeply.") from error
+
+
+def _of_texts(unsupported: Mapping[str, AsksNothing]) -> dict[str, AsksNothing]:
+    """Return the same questions, asked of texts as well as of what they may mean."""
+
+    def asked_of_texts(asks_nothing: AsksNothing) -> AsksNothing:
+        return lambda value: asks_nothing(value) or asks_nothing(_meaning(value))
+
+    return {name: asked_of_texts(asks_nothing) for name, asks_nothing in unsupported.items()}
+
+
+def _meaning(value: object) -> object:
+    if isinstance(value, list):
+        return [_meaning(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _meaning(inner) for name, inner in value.items()}
+    if not isinstance(value, str):
+        return value
+    if value.lower() in _FLAGS:
+        return _FLAGS[value.lower()]
+    return int(value) if _NUMBER.fullmatch(value) else value
 
 
 def _prune(value: Mapping[str, object], path: str, unsupported: Mapping[str, AsksNothing]) -> dict[str, object]:

@@ -1,6 +1,6 @@
 r"""TC3-HMAC-SHA256: who signed a request, and whether the signature is right.
 
-The string to sign covers the method, the query, the signed headers exactly as sent, and the body's digest:
+The string to sign covers the method, the query of a GET, the signed headers exactly as sent, and the body's digest:
 
     CanonicalRequest = METHOD \n / \n query \n name:value\n… \n signed;headers \n hex(sha256(body))
     StringToSign     = TC3-HMAC-SHA256 \n timestamp \n date/service/tc3_request \n hex(sha256(CanonicalRequest))
@@ -67,7 +67,10 @@ def read_claim(headers: Mapping[str, str], now: float) -> Claim:
     signed_headers = tuple(match["headers"].lower().split(";"))
     if not _REQUIRED_HEADERS.issubset(signed_headers):
         raise Failure("AuthFailure.InvalidAuthorization", "SignedHeaders must contain content-type and host.")
-    timestamp = _timestamp(headers, now)
+    timestamp = headers.get("x-tc-timestamp", "")
+    if not timestamp:
+        raise Failure("MissingParameter", "The request is missing the header X-TC-Timestamp.")
+    check_timestamp("X-TC-Timestamp", timestamp, now)
     if match["date"] != datetime.fromtimestamp(int(timestamp), UTC).strftime("%Y-%m-%d"):
         raise Failure("AuthFailure.SignatureExpire", "The credential's date is not the UTC date of X-TC-Timestamp.")
     return Claim(
@@ -80,17 +83,12 @@ def read_claim(headers: Mapping[str, str], now: float) -> Claim:
     )
 
 
-def _timestamp(headers: Mapping[str, str], now: float) -> str:
-    text = headers.get("x-tc-timestamp", "")
-    if not text:
-        raise Failure("MissingParameter", "The request is missing the header X-TC-Timestamp.")
+def check_timestamp(name: str, text: str, now: float) -> None:
+    """Check the time of a signature. Raises Failure: InvalidParameter, AuthFailure.SignatureExpire."""
     if not _DIGITS.fullmatch(text):
-        raise Failure("InvalidParameter", "X-TC-Timestamp is not a number of seconds.")
+        raise Failure("InvalidParameter", f"{name} is not a number of seconds.")
     if abs(int(text) - now) > TOLERANCE_S:
-        raise Failure(
-            "AuthFailure.SignatureExpire", f"X-TC-Timestamp is more than {TOLERANCE_S} seconds from the service's clock."
-        )
-    return text
+        raise Failure("AuthFailure.SignatureExpire", f"{name} is more than {TOLERANCE_S} seconds from the service's clock.")
 
 
 def verify(claim: Claim, signed: Signed, secret_key: str) -> None:

@@ -49,6 +49,22 @@ class Table:
             versions = self._actions.setdefault(service.name, {})
             versions[service.version] = {action.name: action for action in service.actions}
 
+    def service_of(self, version: str, action: str, host: str) -> str:
+        """Return the service that a call means which names none: the one that has the action, or else that of the host's name.
+
+        Raises Failure NoSuchVersion, InvalidAction.
+        """
+        called = host.rpartition("//")[2].partition(".")[0].lower()
+        known = [name for name, versions in self._actions.items() if version in versions]
+        having = [name for name in known if action in self._actions[name][version]]
+        if called in self._actions and (called in having or not having):
+            return called
+        if not known:
+            raise Failure("NoSuchVersion", f"No service has a version `{version}`.")
+        if not having:
+            raise Failure("InvalidAction", f"No service has an action `{action}` in version {version}.")
+        return having[0]
+
     def find(self, service: str, version: str, action: str) -> Action[Any]:
         """Return an action. Raises Failure NoSuchProduct, NoSuchVersion, InvalidAction."""
         versions = self._actions.get(service)

@@ -18,7 +18,7 @@ from linocut.api.failures import Failure
 from linocut.api.parameters import read_parameters
 from linocut.api.table import Action, Table
 from linocut.api.telemetry import Telemetry
-from linocut.cloud.accounts import find_access_key
+from linocut.cloud.accounts import find_credential
 from linocut.cloud.audit import record_call
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
@@ -34,6 +34,7 @@ class _Accepted:
     """A call that is known to be of an action, by an account, in a region."""
 
     call: Call
+    service: str
     action: Action[Any]
     caller: Caller
 
@@ -62,24 +63,26 @@ class Wire:
         return body
 
     def _accept(self, arrival: Arrival) -> _Accepted:
-        call = read_call(arrival, lambda secret_id: find_access_key(self._cloud, secret_id), self._now())
-        action = self._table.find(call.service, call.version, call.action)
+        call = read_call(arrival, lambda secret_id: find_credential(self._cloud, secret_id), self._now())
+        service = call.service or self._table.service_of(call.version, call.action, call.host)
+        action = self._table.find(service, call.version, call.action)
         caller = Caller(
-            account=call.account,
+            account=call.credential.account,
             secret_id=call.secret_id,
             region=self._region(call, action),
             request_id=arrival.request_id,
             source=arrival.source,
             language=call.language,
+            session=call.credential.session,
             endpoint=arrival.endpoint(),
         )
-        return _Accepted(call, action, caller)
+        return _Accepted(call, service, action, caller)
 
     def _region(self, call: Call, action: Action[Any]) -> Region:
         if not call.region and not action.needs_region:
             return Region("")
         if not call.region:
-            raise Failure("MissingParameter", "The request is missing the header X-TC-Region.")
+            raise Failure("MissingParameter", "The request names no region: the header X-TC-Region, or the parameter Region.")
         try:
             return check_region(self._cloud, call.region)
         except RegionNotFound as error:
@@ -88,7 +91,8 @@ class Wire:
     def _perform(self, accepted: _Accepted, arrival: Arrival) -> tuple[bytes, str]:
         action, caller = accepted.action, accepted.caller
         try:
-            request = read_parameters(action.request, action.unsupported, accepted.call.parameters)
+            call = accepted.call
+            request = read_parameters(action.request, action.unsupported, call.parameters, are_texts=call.are_texts)
             body, code = encode(action.handle(self._cloud, caller, request), arrival.request_id), ""
         except Exception as error:
             failure = _refused(error, action, arrival.request_id)
@@ -102,7 +106,7 @@ class Wire:
             record_call(
                 self._cloud,
                 accepted.caller,
-                service=accepted.call.service,
+                service=accepted.service,
                 action=accepted.action.name,
                 outcome=outcome,
             )

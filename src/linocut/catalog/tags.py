@@ -1,13 +1,50 @@
 """Tags of any resource: stored in one table, so that a filter on them is SQL."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Connection, delete, exists, insert, select
 
 from linocut.catalog.rows import batches, lost_race
-from linocut.catalog.schema import TAGS
+from linocut.catalog.schema import IMAGES, INSTANCES, KEYS, TAGS
+from linocut.model.ids import Region, Uin
 from linocut.model.records import Tag
+
+TAGGED: Final[Mapping[tuple[str, str], Column[str]]] = {
+    ("cvm", "image"): IMAGES.c.image_id,
+    ("cvm", "instance"): INSTANCES.c.instance_id,
+    ("cvm", "keypair"): KEYS.c.key_id,
+}
+"""The kinds of resources that take tags, by service and by the prefix in their description; and where their ids are."""
+
+
+class Tags:
+    """The tags of resources of any kind in one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def owned(self, service: str, prefix: str, owner: Uin, region: Region, resource_ids: Iterable[str]) -> frozenset[str]:
+        """Return those of the ids that are resources of this owner, in this region where their kind belongs to one."""
+        column = TAGGED[service, prefix]
+        conditions = [column.table.c.owner == owner]
+        if "region" in column.table.c:
+            conditions.append(column.table.c.region == region)
+        found: set[str] = set()
+        for batch in batches(resource_ids):
+            found.update(self._connection.scalars(select(column).where(column.in_(batch), *conditions)))
+        return frozenset(found)
+
+    def of(self, resource_ids: Iterable[str]) -> dict[str, tuple[Tag, ...]]:
+        """Return the tags of these resources in the order they were given; a resource without tags is absent."""
+        return tags_of(self._connection, resource_ids)
+
+    def replace(self, service: str, prefix: str, resource_id: str, read: tuple[Tag, ...], new: tuple[Tag, ...]) -> None:
+        """Give the resource other tags. Raises LostRace when it is gone, or its tags are not as read."""
+        column = TAGGED[service, prefix]
+        if self._connection.execute(select(column).where(column == resource_id).with_for_update()).first() is None:
+            raise lost_race(f"{resource_id} is gone")
+        replace_tags(self._connection, resource_id, read, new)
 
 
 def tags_of(connection: Connection, resource_ids: Iterable[str]) -> dict[str, tuple[Tag, ...]]:

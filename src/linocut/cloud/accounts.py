@@ -9,10 +9,10 @@ from linocut.catalog import Tx
 from linocut.cloud.context import Cloud
 from linocut.model import errors
 from linocut.model.ids import AppId, SecretId, Uin
-from linocut.model.records import AccessKey, Account
+from linocut.model.records import AccessKey, Account, Session
 
 _NAME_CHARACTERS: Final = 64
-_ALPHANUMERIC: Final = string.ascii_letters + string.digits
+ALPHANUMERIC: Final = string.ascii_letters + string.digits
 _OPERATOR: Final = "operator"
 _DRAWS: Final = 5
 
@@ -25,6 +25,15 @@ class NewAccount:
     app_id: AppId
     secret_id: SecretId
     secret_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """The account that a secret id stands for, and its secret key; of temporary credentials their session as well."""
+
+    account: Account
+    secret_key: str
+    session: Session | None = None
 
 
 def create_account(cloud: Cloud, name: str) -> NewAccount:
@@ -51,14 +60,18 @@ def list_accounts(cloud: Cloud) -> tuple[Account, ...]:
         return tx.accounts.all()
 
 
-def find_access_key(cloud: Cloud, secret_id: str) -> tuple[Account, str] | None:
-    """Return the account of an access key and its secret key, or None where there is no such key."""
+def find_credential(cloud: Cloud, secret_id: str) -> Credential | None:
+    """Return what a secret id, lasting or temporary, signs with; or None where there is no such id."""
     with cloud.catalog.read() as tx:
         found = tx.accounts.by_secret_id(SecretId(secret_id))
-    if found is None:
+        if found is not None:
+            account, key = found
+            return Credential(account, cloud.seal.open(key.secret_id, key.sealed_secret_key))
+        session = tx.sessions.get(SecretId(secret_id))
+        owner = None if session is None else tx.accounts.get(session.uin)
+    if session is None or owner is None:
         return None
-    account, key = found
-    return account, cloud.seal.open(key.secret_id, key.sealed_secret_key)
+    return Credential(owner, cloud.seal.open(session.secret_id, session.sealed_secret_key), session)
 
 
 def _create(cloud: Cloud, name: str) -> NewAccount:
@@ -73,8 +86,8 @@ def _add(cloud: Cloud, tx: Tx, name: str, *, is_operator: bool) -> NewAccount:
     new = NewAccount(
         uin=Uin("1000" + "".join(dice.choices(string.digits, k=8))),
         app_id=AppId(1_250_000_000 + dice.randrange(100_000_000)),
-        secret_id=SecretId("AKID" + "".join(dice.choices(_ALPHANUMERIC, k=32))),
-        secret_key="".join(dice.choices(_ALPHANUMERIC, k=32)),
+        secret_id=SecretId("AKID" + "".join(dice.choices(ALPHANUMERIC, k=32))),
+        secret_key="".join(dice.choices(ALPHANUMERIC, k=32)),
     )
     at = cloud.now()
     tx.accounts.add(

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 
 from linocut.model.ids import Region, SecretId
-from linocut.model.records import Account
+from linocut.model.records import Account, Session
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A verified request's account, region and identity. `language` is ``zh-CN`` or ``en-US``."""
+    """A verified request's account, region and identity. `language` is ``zh-CN`` or ``en-US``.
+
+    `session` is there for a caller with the temporary credentials of a role.
+    """
 
     account: Account
     secret_id: SecretId
@@ -18,3 +21,4 @@ class Caller:
     language: str
     endpoint: str = ""
     """The service's base URL as the caller addressed it, such as ``http://127.0.0.1:8774``; empty where that is not known."""
+    session: Session | None = None

@@ -5,11 +5,20 @@ One module a noun, each with its wire structures, its handlers, and the list of 
 
 from typing import Final
 
-from linocut.api.cvm import displays, images, instances, keys, places, sharing
+from linocut.api.cvm import displays, image_lists, image_making, images, instances, keys, places, sharing
 from linocut.api.table import Service
 
 CVM: Final = Service(
     name="cvm",
     version="2017-03-12",
-    actions=(*places.ACTIONS, *images.ACTIONS, *sharing.ACTIONS, *instances.ACTIONS, *displays.ACTIONS, *keys.ACTIONS),
+    actions=(
+        *places.ACTIONS,
+        *image_lists.ACTIONS,
+        *image_making.ACTIONS,
+        *images.ACTIONS,
+        *sharing.ACTIONS,
+        *instances.ACTIONS,
+        *displays.ACTIONS,
+        *keys.ACTIONS,
+    ),
 )

@@ -81,6 +81,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
             special={
                 errors.ImageStateForbids: "InvalidParameterValue.InvalidImageState",
                 errors.ImageIsPublic: "InvalidParameterValue.InvalidImageId",
+                errors.ImageIsRedHat: "FailedOperation.RImageShareFailed",
             },
         ),
     ),
