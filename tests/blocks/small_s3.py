@@ -17,6 +17,8 @@ Objects = dict[str, tuple[bytes, float]]
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
     objects: Objects
 
     def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:

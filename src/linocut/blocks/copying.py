@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from linocut.blocks.errors import BlockError, CopyCancelled, ObjectUnreadable, RequestInvalid
+from linocut.blocks.errors import BlockError, CopyCancelled, IngestGone, ObjectUnreadable, RequestInvalid
 from linocut.blocks.nodes import CHUNK_BYTES
 from linocut.blocks.shelf import ARRIVING, TREES, Presence, Shelf, ShelfWriter, object_name
 from linocut.blocks.tree import Tree
@@ -75,15 +75,22 @@ def copy_trees(
 def _put_all_below_the_roots(
     wanted: "_Wanted", target: Shelf, width: int, tally: "Tally", watch: Callable[[], None]
 ) -> ShelfWriter:
-    """Return the writer that may write the roots; what took too long for the grace period is looked up once more."""
+    """Return the writer that may write the roots.
+
+    What took too long for the grace period, or lost something to the sweep, is looked up once more, which is quick.
+    """
+    gone = IngestGone()
     for counted in (tally, Tally(0), Tally(0)):
         writer = target.writer()
         Haul(wanted.chunks, wanted.frame, target, writer, counted).run(width, watch)
         _put_nodes(wanted, writer, wanted.leaves, counted)
-        if writer.is_timely():
-            break
-    writer.require_unswept()
-    return writer
+        try:
+            writer.require_unswept()
+        except IngestGone as error:
+            gone = error
+        else:
+            return writer
+    raise gone
 
 
 class _Wanted:
@@ -233,13 +240,14 @@ class _Turns:
 
     def run_all(self, workers: Executor, width: int, watch: Callable[[], None]) -> None:
         """Return when all are done; raise what went wrong first, or what `watch` raises."""
+        watch()
         pending = {workers.submit(self._run) for _ in range(width)}
         try:
             while pending:
-                watch()
                 done, pending = wait(pending, timeout=_WATCH_EVERY_S, return_when=FIRST_EXCEPTION)
                 for future in done:
                     future.result()
+                watch()
         finally:
             self._stopped = True
             wait(pending)

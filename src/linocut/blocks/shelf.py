@@ -193,14 +193,10 @@ class ShelfWriter:
         self._shelf.objects.put(name, data)
         return True
 
-    def is_timely(self) -> bool:
-        """Tell whether what this writer found or wrote first is still young."""
-        return self._shelf.now() - self._began_s <= max(self._shelf.grace_s / 4, 60.0)
-
     def require_unswept(self) -> None:
         """Raise IngestGone if the sweep may have taken something that this writer relies on; asked before the root is written."""
         shelf = self._shelf
-        if not self.is_timely():
+        if shelf.now() - self._began_s > max(shelf.grace_s / 4, 60.0):
             raise IngestGone("the ingest took longer than a quarter of the store's grace period; start anew")
         with self._lock:
             rescued = tuple(self._rescued)

@@ -36,6 +36,8 @@ class VerifyReport:
     stored_bytes: int
     corrupt: tuple[str, ...]
     missing: tuple[str, ...]
+    awaited: int = 0
+    """How many chunks have not come yet that arriving trees alone need; they are not missing."""
 
     @property
     def is_sound(self) -> bool:
@@ -95,12 +97,13 @@ def verify_objects(
 ) -> VerifyReport:
     """Read and hash every object that these trees reach, or every object in the store."""
     findings = _Findings()
-    names = _all_names(shelf) if roots is None else _reached_names(shelf, roots)
+    reached = dict.fromkeys(_all_names(shelf), True) if roots is None else _reached_names(shelf, roots)
+    names = list(reached)
     check = _Check(shelf)
     for first in range(0, len(names), _CHECKS_AT_ONCE):
         running = [(name, workers.submit(check.size_of, name)) for name in names[first : first + _CHECKS_AT_ONCE]]
         for count, (name, future) in enumerate(running, first + 1):
-            findings.take(name, future)
+            findings.take(name, future, must_be_here=reached[name])
             if progress is not None:
                 progress(count, len(names))
     return findings.report(len(names))
@@ -111,18 +114,22 @@ class _Findings:
         self._corrupt: dict[str, str] = {}
         self._missing: dict[str, str] = {}
         self._stored_bytes = 0
+        self._awaited = 0
 
-    def take(self, name: str, future: Future[int]) -> None:
+    def take(self, name: str, future: Future[int], *, must_be_here: bool) -> None:
         try:
             self._stored_bytes += future.result()
         except ObjectMissing as error:
-            self._missing[name] = str(error)
+            if must_be_here:
+                self._missing[name] = str(error)
+            else:
+                self._awaited += 1
         except ObjectUnreadable as error:
             self._corrupt[name] = str(error)
 
     def report(self, objects: int) -> VerifyReport:
         corrupt = tuple(sorted(self._corrupt.values()))
-        return VerifyReport(objects, self._stored_bytes, corrupt, tuple(sorted(self._missing.values())))
+        return VerifyReport(objects, self._stored_bytes, corrupt, tuple(sorted(self._missing.values())), self._awaited)
 
 
 class _Check(threading.local):
@@ -153,10 +160,12 @@ def _all_names(shelf: Shelf) -> list[str]:
     return [info.name for folder in (ARRIVING, TREES, CHUNKS) for info in shelf.objects.list(folder)]
 
 
-def _reached_names(shelf: Shelf, roots: Iterable[RootDigest]) -> list[str]:
-    names: dict[str, None] = {}
-    for root in roots:
-        names[object_name(TREES, bytes.fromhex(root))] = None
+def _reached_names(shelf: Shelf, roots: Iterable[RootDigest]) -> dict[str, bool]:
+    """Return the names of what these trees reach, and whether each must be here: what only arriving trees need may be to come."""
+    names: dict[str, bool] = {}
+    arriving = {root: shelf.is_arriving(bytes.fromhex(root)) for root in roots}
+    for root in sorted(arriving, key=lambda root: arriving[root]):
+        names[object_name(TREES, bytes.fromhex(root))] = True
         try:
             leaves = shelf.read_root(root).leaves
         except ObjectUnreadable:
@@ -164,13 +173,14 @@ def _reached_names(shelf: Shelf, roots: Iterable[RootDigest]) -> list[str]:
         for leaf in leaves:
             name = object_name(TREES, leaf) if leaf is not None else ""
             if leaf is not None and name not in names:
-                names[name] = None
-                names.update(_chunk_names(shelf, leaf))
-    return list(names)
+                names[name] = True
+                for chunk in _chunk_names(shelf, leaf):
+                    names.setdefault(chunk, not arriving[root])
+    return names
 
 
-def _chunk_names(shelf: Shelf, leaf: bytes) -> dict[str, None]:
+def _chunk_names(shelf: Shelf, leaf: bytes) -> list[str]:
     try:
-        return {object_name(CHUNKS, chunk.digest): None for chunk in shelf.read_leaf(leaf) if chunk is not None}
+        return [object_name(CHUNKS, chunk.digest) for chunk in shelf.read_leaf(leaf) if chunk is not None]
     except ObjectUnreadable:
-        return {}  # found again, and noted, when its name is checked
+        return []  # found again, and noted, when its name is checked
