@@ -6,7 +6,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from linocut.catalog import Catalog, Tx, Upload
-from linocut.model.ids import AppId, DiskId, ImageId, InstanceId, KeyId, Region, RootDigest, SecretId, SnapshotId, Uin, Zone
+from linocut.model.ids import (
+    AppId,
+    DiskId,
+    GroupId,
+    ImageId,
+    InstanceId,
+    KeyId,
+    Region,
+    RootDigest,
+    SecretId,
+    SnapshotId,
+    SubnetId,
+    Uin,
+    VpcId,
+    Zone,
+)
+from linocut.model.networks import Protocol, Rule, RuleAction, SecurityGroup, Subnet, Vpc
 from linocut.model.records import (
     AccessKey,
     Account,
@@ -197,3 +213,59 @@ def a_session(uin: Uin = ANNA, **fields: Any) -> Session:
 def an_audit_entry(uin: Uin = ANNA, **fields: Any) -> AuditEntry:
     entry = AuditEntry(NOW, uin, SecretId("AKID"), "127.0.0.1", HERE, "cvm", "RunInstances", "request-1", "ok", ("ins-00000001",))
     return replace(entry, **fields)
+
+
+def a_vpc(owner: Uin = ANNA, **fields: Any) -> Vpc:
+    vpc = Vpc(
+        vpc_id=VpcId(_id("vpc")),
+        owner=owner,
+        region=HERE,
+        name="Net",
+        cidr="10.0.0.0/16",
+        is_default=False,
+        multicast=True,
+        route_table_id=_id("rtb"),
+        created_at=NOW,
+        tags=(Tag("team", "a"),),
+    )
+    return replace(vpc, **fields)
+
+
+def a_subnet(vpc: Vpc, **fields: Any) -> Subnet:
+    subnet = Subnet(
+        subnet_id=SubnetId(_id("subnet")),
+        vpc_id=vpc.vpc_id,
+        owner=vpc.owner,
+        region=vpc.region,
+        zone=Zone("ap-guangzhou-3"),
+        name="Part",
+        cidr="10.0.8.0/24",
+        is_default=False,
+        broadcast=False,
+        created_at=NOW,
+        tags=(Tag("team", "b"),),
+    )
+    return replace(subnet, **fields)
+
+
+def a_rule(**fields: Any) -> Rule:
+    rule = Rule(Protocol.TCP, "22,8000-8010", RuleAction.ACCEPT, cidr="0.0.0.0/0", description="ssh", modified_at=NOW)
+    return replace(rule, **fields)
+
+
+def a_group(owner: Uin = ANNA, **fields: Any) -> SecurityGroup:
+    group = SecurityGroup(
+        group_id=GroupId(_id("sg")),
+        owner=owner,
+        region=HERE,
+        name="Web",
+        description="what it is for",
+        is_default=False,
+        version=7,
+        ingress=(a_rule(), a_rule(ports="ALL", action=RuleAction.DROP, modified_at=None)),
+        egress=(),
+        created_at=NOW,
+        updated_at=NOW,
+        tags=(Tag("team", "c"),),
+    )
+    return replace(group, **fields)

@@ -4,13 +4,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from catalog_records import ANNA, BERT, CLEO, HERE, NOW, THERE, a_key, an_image, an_instance, join_in
+from catalog_records import ANNA, BERT, CLEO, HERE, NOW, THERE, a_group, a_key, an_image, an_instance, join_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from undone import undone
 
 from linocut.catalog import Catalog, ImageQuery, ImageType, InstanceQuery
-from linocut.model.ids import ImageId, Uin, Zone
+from linocut.model.ids import GroupId, ImageId, SubnetId, Uin, VpcId, Zone
 from linocut.model.records import Image, Instance, KeyPair, Tag
 from linocut.model.states import ImageState, InstanceState
 
@@ -129,6 +129,8 @@ def image_matches(query: ImageQuery, image: Image, kind: ImageType | None) -> bo
     )
 
 
+GROUP_IDS = (GroupId("sg-prop0001"), GroupId("sg-prop0002"), GroupId("sg-prop0003"))
+
 instances = st.lists(
     st.fixed_dictionaries(
         {
@@ -138,6 +140,10 @@ instances = st.lists(
             "name": st.sampled_from(WORDS),
             "state": st.sampled_from(InstanceState),
             "address": st.sampled_from(["127.0.0.2", "127.0.0.3"]),
+            "has_public_address": st.booleans(),
+            "vpc_id": st.sampled_from([VpcId(""), VpcId("vpc-1")]),
+            "subnet_id": st.sampled_from([SubnetId("subnet-1"), SubnetId("subnet-2")]),
+            "group_ids": st.permutations(GROUP_IDS).map(lambda ids: tuple(ids[:2])),
             "charge_type": st.sampled_from(["POSTPAID_BY_HOUR", "SPOTPAID"]),
             "uuid": st.sampled_from(["u-1", "u-2"]),
             "image_id": st.sampled_from([ImageId("img-1"), ImageId("img-2")]),
@@ -161,6 +167,9 @@ instance_queries = st.builds(
     private_addresses=some(("127.0.0.2", "127.0.0.4")),
     public_addresses=some(("127.0.0.2", "127.0.0.3")),
     uuids=some(("u-1", "u-3")),
+    vpc_ids=some(("vpc-1", "vpc-2")),
+    subnet_ids=some(("subnet-1", "subnet-3")),
+    group_ids=some((GROUP_IDS[0], "sg-99999999")),
     image_ids=some(("img-1", "img-3")),
     created_from=st.none() | times,
     created_until=st.none() | times,
@@ -177,6 +186,8 @@ def test_instance_filters_mean_the_same_in_sql_and_in_words(
     records = [replace(an_instance(), instance_id=f"ins-prop{number:04d}", **fields) for number, fields in enumerate(contents)]
     with undone(lasting_catalog) as tx:
         join_in(tx, ANNA, BERT, CLEO)
+        for group_id in GROUP_IDS:
+            tx.security_groups.add(a_group(group_id=group_id))
         tx.instances.add_all(records)
 
         page = tx.instances.list(query)
@@ -197,7 +208,10 @@ def instance_matches(query: InstanceQuery, instance: Instance) -> bool:
         and one_of(instance.charge_type, query.charge_types)
         and one_of(instance.state, query.states)
         and one_of(instance.address, query.private_addresses)
-        and one_of(instance.address, query.public_addresses)
+        and (not query.public_addresses or (instance.has_public_address and instance.address in query.public_addresses))
+        and one_of(instance.vpc_id, query.vpc_ids)
+        and one_of(instance.subnet_id, query.subnet_ids)
+        and (not query.group_ids or any(group_id in query.group_ids for group_id in instance.group_ids))
         and one_of(instance.uuid, query.uuids)
         and one_of(instance.image_id, query.image_ids)
         and (query.created_from is None or instance.created_at >= query.created_from)

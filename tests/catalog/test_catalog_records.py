@@ -27,6 +27,7 @@ from sqlalchemy import Table
 from sqlalchemy.exc import StatementError
 
 from linocut.catalog import Catalog, Tx, Upload, schema
+from linocut.model.networks import SecurityGroup, Subnet, Vpc
 from linocut.model.records import (
     AccessKey,
     Account,
@@ -116,12 +117,15 @@ def test_a_disk_comes_back_as_it_was_put_in(catalog: Catalog) -> None:
         (AuditEntry, schema.AUDIT),
         (Upload, schema.UPLOADS),
         (Session, schema.SESSIONS),
+        (Vpc, schema.VPCS),
+        (Subnet, schema.SUBNETS),
+        (SecurityGroup, schema.SECURITY_GROUPS),
     ],
 )
 def test_every_field_has_a_column_unless_another_table_keeps_it(record: Any, table: Table) -> None:
     elsewhere = {field.name for field in fields(record)} - set(table.columns.keys())
 
-    assert elsewhere <= {"tags", "key_ids"}
+    assert elsewhere <= {"tags", "key_ids", "group_ids"}
 
 
 def test_a_time_of_any_zone_comes_back_as_the_same_moment_in_utc(catalog: Catalog) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Column, ColumnElement
+from sqlalchemy import Column, ColumnElement, exists
 
 from linocut.catalog.rows import contains_any
-from linocut.catalog.schema import INSTANCES
+from linocut.catalog.schema import INSTANCE_GROUPS, INSTANCES
 from linocut.catalog.tags import tagged
 from linocut.model.ids import Region, Uin
 
@@ -35,6 +35,9 @@ class InstanceQuery:
     public_addresses: tuple[str, ...] = ()
     uuids: tuple[str, ...] = ()
     image_ids: tuple[str, ...] = ()
+    vpc_ids: tuple[str, ...] = ()
+    subnet_ids: tuple[str, ...] = ()
+    group_ids: tuple[str, ...] = ()
     tag_keys: tuple[str, ...] = ()
     tag_values: tuple[str, ...] = ()
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -52,14 +55,20 @@ def matching(query: InstanceQuery) -> list[ColumnElement[bool]]:
         (INSTANCES.c.charge_type, query.charge_types),
         (INSTANCES.c.state, query.states),
         (INSTANCES.c.address, query.private_addresses),
-        (INSTANCES.c.address, query.public_addresses),
         (INSTANCES.c.uuid, query.uuids),
         (INSTANCES.c.image_id, query.image_ids),
+        (INSTANCES.c.vpc_id, query.vpc_ids),
+        (INSTANCES.c.subnet_id, query.subnet_ids),
     ]
     conditions = [INSTANCES.c.owner == query.owner, INSTANCES.c.region == query.region]
     conditions += [column.in_(values) for column, values in exact if values]
     if query.ids is not None:
         conditions.append(INSTANCES.c.instance_id.in_(query.ids))
+    if query.public_addresses:
+        conditions += [INSTANCES.c.has_public_address, INSTANCES.c.address.in_(query.public_addresses)]
+    if query.group_ids:
+        links = (INSTANCE_GROUPS.c.instance_id == INSTANCES.c.instance_id, INSTANCE_GROUPS.c.group_id.in_(query.group_ids))
+        conditions.append(exists().where(*links))
     if query.names:
         conditions.append(contains_any(INSTANCES.c.name_folded, query.names))
     if query.created_from is not None:
