@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import formatdate
@@ -12,7 +12,11 @@ from time import time
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-Objects = dict[str, tuple[bytes, float]]
+
+class Objects(dict[str, tuple[bytes, float]]):
+    """What a server holds, by key; and what happens right before it answers a read."""
+
+    before_get: Callable[[], object] | None = None
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -55,6 +59,8 @@ class _Handler(BaseHTTPRequestHandler):
         if found is None:
             self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
             return
+        if self.objects.before_get is not None and self.command == "GET":
+            self.objects.before_get()
         data, changed = found
         headers = {"ETag": f'"{md5(data).hexdigest()}"', "Last_Modified": formatdate(changed, usegmt=True)}  # noqa: S324
         asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
@@ -98,7 +104,7 @@ def _iso(seconds: float) -> str:
 @contextmanager
 def small_s3() -> Iterator[tuple[str, Objects]]:
     """Serve; yield the endpoint's URL and the objects it holds by key."""
-    objects: Objects = {}
+    objects = Objects()
     handler = type("Handler", (_Handler,), {"objects": objects})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
