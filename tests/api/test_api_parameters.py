@@ -89,11 +89,14 @@ def test_text_with_a_nul_is_refused_by_its_name(person: Person, entry: Entry) ->
             _refused(person, entry, complete(entry[1]) | {name: "a\0b"}, "InvalidParameterValue", name)
 
 
-def _at(path: str, value: Any) -> dict[str, Any]:
-    """Return the value at the end of a path of objects."""
-    for name in reversed(path.split(".")):
-        value = {name: value}
-    return value
+def _at(request: Any, path: str, value: Any) -> dict[str, Any]:
+    """Return the value at the end of a path of objects and lists of them."""
+    name, _, rest = path.partition(".")
+    if not rest:
+        return {name: value}
+    kind = fields_of(request)[name][0] if request is not None and name in fields_of(request) else None
+    item = item_of(kind)
+    return {name: _at(kind, rest, value) if item is None else [_at(item, rest, value)]}
 
 
 UNSUPPORTED = [pytest.param(entry, path, id=f"{entry[1].name}.{path}") for entry in EVERY_ACTION for path in entry[1].unsupported]
@@ -104,7 +107,7 @@ def test_an_unsupported_parameter_is_refused_by_its_name_and_never_passed_over(p
     asks_nothing = entry[1].unsupported[path]
     for value in ("something", 1, True, ["something"], {"Something": "else"}):
         if not asks_nothing(value):
-            _refused(person, entry, complete(entry[1]) | _at(path, value), "UnsupportedOperation", path)
+            _refused(person, entry, complete(entry[1]) | _at(entry[1].request, path, value), "UnsupportedOperation", path)
 
 
 @pytest.mark.parametrize(("entry", "path"), UNSUPPORTED)
@@ -112,7 +115,7 @@ def test_an_unsupported_parameter_that_asks_for_nothing_is_as_good_as_absent(per
     service, action = entry
     without = person.call(action.name, {}, service=service.name)
     for value in (None, "", False, 0, [], {}):
-        with_it = person.call(action.name, _at(path, value), service=service.name)
+        with_it = person.call(action.name, _at(action.request, path, value), service=service.name)
 
         inside = path.partition(".")[0] in fields_of(action.request)
         assert code_of(with_it) == code_of(without)

@@ -154,6 +154,11 @@ def test_a_resource_takes_fifty_tags(person: Person, mine: Belongings) -> None:
     ],
 )
 def test_a_list_of_tags_is_asked_for_within_its_bounds(person: Person, asked: dict[str, Any], code: str) -> None:
-    whole = {"ServiceType": "cvm", "ResourcePrefix": "image", "ResourceIds": [], "ResourceRegion": "ap-guangzhou"} | asked
+    whole = {
+        "ServiceType": "cvm",
+        "ResourcePrefix": "image",
+        "ResourceIds": ["img-00000000"],
+        "ResourceRegion": "ap-guangzhou",
+    } | asked
 
     assert person.code("DescribeResourceTagsByResourceIds", whole, service="tag") == code

@@ -4,6 +4,7 @@ import hashlib
 from typing import Final
 
 from linocut.api.codes import codes
+from linocut.api.cvm.shapes import Ids
 from linocut.api.envelope import Answer, Shape
 from linocut.api.parameters import Int, is_one_of
 from linocut.api.table import Action, Service
@@ -44,7 +45,7 @@ class DescribeResourceTagsByResourceIds(Shape):
 
     service_type: str
     resource_prefix: str
-    resource_ids: tuple[str, ...]
+    resource_ids: Ids
     resource_region: str
     offset: Int = 0
     limit: Int = _DEFAULT_LIMIT
