@@ -29,7 +29,7 @@ from linocut.cloud.workflows.reconcile import machine_ended, reconcile
 from linocut.machines.memory import MemoryMachines
 from linocut.settings import Settings
 
-ACCOUNTS = 24
+ACCOUNTS = 96
 
 
 def main(state: Path) -> None:
