@@ -6,6 +6,7 @@ its action: it is refused by name, unless its value asks for nothing (empty, fal
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -33,9 +34,20 @@ def is_empty(value: object) -> bool:
     return not value
 
 
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Tells whether a value is empty or one of these."""
+
+    harmless: tuple[object, ...]
+
+    def __call__(self, value: object) -> bool:
+        """Answer for this value."""
+        return not value or value in self.harmless
+
+
 def is_one_of(*harmless: object) -> AsksNothing:
     """Return a question that is true of empty values and of these."""
-    return lambda value: not value or value in harmless
+    return OneOf(harmless)
 
 
 def never_asks(_value: object) -> bool:
