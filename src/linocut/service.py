@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from linocut.billing import PriceBook, PriceBookError
 from linocut.blocks import BlockError
 from linocut.catalog import Catalog
 from linocut.cloud.accounts import NewAccount, ensure_operator
@@ -253,7 +254,16 @@ def _cloud(
         now=lambda: datetime.now(UTC),
         randomness=secrets.SystemRandom(),
         stopping=stopping.is_set,
+        prices=_prices(settings),
     )
+
+
+def _prices(settings: Settings) -> PriceBook:
+    """Return what things cost. Raises ServiceError."""
+    try:
+        return PriceBook.load(Path(settings.price_book)) if settings.price_book else PriceBook.shipped()
+    except PriceBookError as error:
+        raise ServiceError(str(error)) from error
 
 
 def _stores(settings: Settings, guest_user: tuple[int, int] | None) -> RegionStores:

@@ -73,6 +73,8 @@ class Settings:
     """Memory of a block server for decompressed chunks."""
     block_disk_cache_mb: int = 0
     """Local disk of a block server for decompressed chunks; 0 for none."""
+    price_book: str = ""
+    """The operator's price book, a TOML file; empty for the one that comes with the service."""
     secret_key: str = ""
     """64 hexadecimal digits that seal secret keys at rest; empty for a file in the state directory."""
     crash_at: str = ""

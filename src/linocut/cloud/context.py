@@ -2,10 +2,11 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from linocut.billing import PriceBook
 from linocut.catalog import Catalog
 from linocut.cloud.region_stores import RegionStores
 from linocut.cloud.sealing import Seal
@@ -35,3 +36,4 @@ class Cloud:
     randomness: random.Random
     stopping: Callable[[], bool]
     """Tells long steps that the service is going down."""
+    prices: PriceBook = field(default_factory=PriceBook.shipped)

@@ -253,18 +253,6 @@ class DisplayTicket:
 
 
 @dataclass(frozen=True, slots=True)
-class DisplayTicket:
-    """A way to an instance's screen that opens once. Of its token only the SHA-256 is kept."""
-
-    token_digest: str
-    owner: Uin
-    region: Region
-    instance_id: InstanceId
-    created_at: datetime
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class KeyPair:
     """An SSH public key that instances take at their start."""
 
