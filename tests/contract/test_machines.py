@@ -70,11 +70,35 @@ def test_a_start_says_where_the_guests_ports_are(host: Host) -> None:
     assert {forward.address for forward in forwards} == {spec.address}
 
 
+def test_ports_are_opened_and_closed_while_the_machine_runs_and_stay_so(host: Host) -> None:
+    spec = host.running()
+
+    forwards = host.machines.forward(spec.instance_id, tcp=[22, 8000], udp=[53])
+
+    assert [(place.protocol, place.guest_port) for place in forwards] == [("tcp", 22), ("tcp", 8000), ("udp", 53)]
+    assert {place.address for place in forwards} == {spec.address}
+    assert host.machines.forward(spec.instance_id, tcp=[22, 8000], udp=[53]) == forwards
+    assert host.machines.start(spec.instance_id).forwards == forwards
+    host.machines.kill(spec.instance_id)
+    assert host.machines.start(spec.instance_id).forwards == forwards
+
+
+def test_ports_of_a_machine_that_is_off_are_open_from_its_next_start(host: Host) -> None:
+    spec = host.spec()
+    host.machines.prepare(spec)
+
+    forwards = host.machines.forward(spec.instance_id, tcp=[443])
+
+    assert host.machines.start(spec.instance_id).forwards == forwards
+    assert [place.guest_port for place in forwards] == [443]
+
+
 _VERBS: dict[str, Callable[[Machines, InstanceId], Any]] = {
     "start": lambda machines, gone: machines.start(gone),
     "state": lambda machines, gone: machines.state(gone),
     "shut_down": lambda machines, gone: machines.shut_down(gone, timeout_s=1),
     "kill": lambda machines, gone: machines.kill(gone),
+    "forward": lambda machines, gone: machines.forward(gone, tcp=[22]),
     "reset": lambda machines, gone: machines.reset(gone),
     "snapshot": lambda machines, gone: machines.snapshot_disk(gone, disk_id(1), target=_NOWHERE, mark="a"),
     "confirm": lambda machines, gone: machines.confirm_snapshot(gone, disk_id(1), "a"),

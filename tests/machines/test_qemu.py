@@ -4,6 +4,7 @@ import dataclasses
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from machine_hosts import MIB, NOBODY, Host, NbdServers, disk_id, machine_spec, 
 from linocut.machines import (
     Accelerator,
     Cancelled,
+    Forward,
+    ForwardRefused,
     MachineBusy,
     MachineDisk,
     MachineError,
@@ -381,6 +384,39 @@ def test_a_chattering_guest_does_not_fill_the_disk(host: Host, tmp_path: Path) -
     wait_until("the log takes less space", lambda: log.stat().st_blocks * 512 < 2 * MIB)
     printed = host.machines.console(spec.instance_id, 4 * MIB, 0).size_bytes
     wait_until("the guest goes on", lambda: host.machines.console(spec.instance_id, 0, 0).size_bytes > printed)
+
+
+def listens(place: Forward) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex((place.address, place.port)) == 0
+
+
+def test_the_host_listens_on_open_ports_and_on_no_others_also_after_a_crash_in_between(host: Host) -> None:
+    spec = host.running()
+    (ssh, web) = host.machines.start(spec.instance_id).forwards
+    assert listens(ssh)
+    assert listens(web)
+
+    (_, other) = host.machines.forward(spec.instance_id, tcp=[22, 8000])
+
+    assert listens(ssh)
+    assert listens(other)
+    assert not listens(web)
+
+    # The record of before, as a crash between QEMU's answer and the record leaves it.
+    host.machines.prepare(dataclasses.replace(spec, forwarded_ports=(22, 80)))
+    assert [listens(place) for place in (ssh, web, other)] == [True, True, False]
+
+
+def test_a_port_that_the_host_lacks_is_refused_and_the_others_are_opened(host: Host) -> None:
+    spec = host.running()
+    with socket.create_server((spec.address, 8001)):
+        with pytest.raises(ForwardRefused, match="8001"):
+            host.machines.forward(spec.instance_id, tcp=[8000, 8001])
+        assert listens(Forward(8000, spec.address, 8000))
+
+    (_, late) = host.machines.forward(spec.instance_id, tcp=[8000, 8001])
+    assert listens(late)
 
 
 def test_a_port_that_may_not_be_bound_is_moved_up() -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -160,3 +161,24 @@ def test_a_guest_shows_text_on_its_screen_and_takes_keys(guest: Guest) -> None:
 
     assert any(lit)
     wait_until("the key arrives", lambda: int(guest.run("awk '/i8042/ {print $2; exit}' /proc/interrupts")) > pressed)
+
+
+def test_a_port_is_reached_while_it_is_open_and_not_when_it_is_closed(guest: Guest) -> None:
+    guest.run("(while nc -l -p 7070 -e echo hello; do :; done) >/dev/null 2>&1 & echo $! >/run/tcp")
+    unwanted = "grep ^Udp: /proc/net/snmp | tail -n 1 | cut -d' ' -f 3"  # datagrams that nobody in the guest listens for
+    before = int(guest.run(unwanted))
+    place = (guest.spec.address, 7070)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(place, timeout=5)
+
+    guest.machines.forward(guest.spec.instance_id, tcp=[22, 80, 7070], udp=[7071])
+    with socket.create_connection(place, timeout=10) as opened:
+        assert opened.recv(100) == b"hello\n"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
+        caller.sendto(b"anybody there?", (guest.spec.address, 7071))
+        wait_until("the datagram arrives", lambda: int(guest.run(unwanted)) > before)
+
+    guest.machines.forward(guest.spec.instance_id, tcp=[22, 80])
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(place, timeout=5)
+    guest.run("kill $(cat /run/tcp)")

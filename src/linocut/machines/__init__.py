@@ -6,6 +6,7 @@ is a copy to an export of such a server. `interface.Machines` is the contract; b
 
 from linocut.machines.errors import (
     Cancelled,
+    ForwardRefused,
     MachineBusy,
     MachineError,
     MachineGone,
@@ -36,6 +37,7 @@ __all__ = [
     "Cancelled",
     "ConsoleChunk",
     "Forward",
+    "ForwardRefused",
     "GuestConfig",
     "MachineBusy",
     "MachineDisk",

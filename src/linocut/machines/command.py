@@ -16,6 +16,8 @@ from linocut.model.ids import DiskId
 
 CONFIG_DRIVE: Final = "config.iso"
 CONSOLE_LOG: Final = "console.log"
+NETWORK: Final = "net0"
+"""QEMU's name of the guest's network."""
 GUEST_FOLDER: Final = "guest"
 """The one folder in which QEMU itself may make files: its VNC socket."""
 VNC_SOCKET: Final = f"{GUEST_FOLDER}/vnc.sock"
@@ -57,8 +59,13 @@ def base_node(disk_id: DiskId) -> str:
 
 def forwards(spec: MachineSpec, lowest_port: int) -> tuple[Forward, ...]:
     """Return where each forwarded port of the guest is reachable; a port that may not be bound is moved up by 20,000."""
-    return tuple(
-        Forward(port, spec.address, port if port >= lowest_port else port + _SHIFTED_PORTS) for port in spec.forwarded_ports
+
+    def host_port(port: int) -> int:
+        return port if port >= lowest_port else port + _SHIFTED_PORTS
+
+    return (
+        *(Forward(port, spec.address, host_port(port)) for port in spec.forwarded_ports),
+        *(Forward(port, spec.address, host_port(port), "udp") for port in spec.forwarded_udp_ports),
     )
 
 
@@ -120,9 +127,9 @@ def _monitor(name: str, listening: int) -> list[str]:
 
 
 def _network(spec: MachineSpec, forwarded: Iterable[Forward], *, outbound: bool) -> list[str]:
-    netdev = [f"user,id=net0,ipv6=off,restrict={'off' if outbound else 'on'}"]
-    netdev += [f"hostfwd=tcp:{place.address}:{place.port}-:{place.guest_port}" for place in forwarded]
-    device = {"driver": "virtio-net-pci", "netdev": "net0", "mac": spec.mac, "romfile": ""}
+    netdev = [f"user,id={NETWORK},ipv6=off,restrict={'off' if outbound else 'on'}"]
+    netdev += [f"hostfwd={place.protocol}:{place.address}:{place.port}-:{place.guest_port}" for place in forwarded]
+    device = {"driver": "virtio-net-pci", "netdev": NETWORK, "mac": spec.mac, "romfile": ""}
     return ["-netdev", ",".join(netdev), "-device", json.dumps(device)]
 
 

@@ -6,6 +6,7 @@
     ├── MachineGone       there is no such machine; nothing to do
     ├── MachineBusy       another operation holds it; try again later
     ├── StartFailed       QEMU did not come up; its last words are in `detail`
+    ├── ForwardRefused    a port of the host is taken by somebody else; free it, then try again
     ├── MarkGone          changes since that mark are not known; start over from the base tree
     ├── SnapshotFailed    the copy did not arrive whole; the target is worthless, the guest is unharmed
     ├── Cancelled         the caller asked for it
@@ -33,6 +34,10 @@ class MachineBusy(MachineError):
 
 class StartFailed(MachineError):
     """QEMU did not come up; `detail` holds the end of its log."""
+
+
+class ForwardRefused(MachineError):
+    """A port of the guest cannot be reached, for the host's port is taken."""
 
 
 class MarkGone(MachineError):

@@ -6,12 +6,12 @@ each may be repeated after a crash at any point and then ends in the state it pr
 """
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 from linocut.model.ids import AppId, DiskId, ImageId, InstanceId, Region, Zone, is_id
@@ -43,19 +43,26 @@ class NbdExport:
 class MachineDisk:
     """A writable disk: an overlay on a tree, or on nothing, which is a blank disk.
 
-    It may be larger than its tree; the rest reads as zeros.
+    It may be larger than its tree; the rest reads as zeros. Another `generation` is another content: a fresh overlay.
     """
 
     disk_id: DiskId
     size_bytes: int
     base: NbdExport | None
+    generation: int = 0
+
+    def has_content_of(self, other: "MachineDisk") -> bool:
+        """Tell whether both are the same content, which began on the same tree at the same time."""
+        return (self.base and self.base.export, self.generation) == (other.base and other.base.export, other.generation)
 
 
 @dataclass(frozen=True)
 class GuestConfig:
     """What a guest learns about itself from its config drive.
 
-    `password_hash` is in the format of crypt(3) and is root's. `user_data` reaches the guest byte for byte.
+    `password_hash` is in the format of crypt(3) and is root's. `user_data` reaches the guest byte for byte. With `keeps_login`
+    the image's own login stays as it is. Each change of the login counts `login_generation` up, and each new system disk
+    `reinstalls`. `metadata` is what the user tells the guest.
     """
 
     hostname: str
@@ -71,13 +78,18 @@ class GuestConfig:
     password_hash: str | None = field(default=None, repr=False)
     user_data: bytes | None = field(default=None, repr=False)
     local_ipv4: str = ""
+    keeps_login: bool = False
+    login_generation: int = 0
+    reinstalls: int = 0
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class MachineSpec:
     """All that a machine is; the first disk is its system disk.
 
-    `address` is a loopback address (127.x.y.z) on which the guest's `forwarded_ports` are reachable.
+    `address` is a loopback address (127.x.y.z) on which the guest's `forwarded_ports`, of TCP, and `forwarded_udp_ports` are
+    reachable.
     """
 
     instance_id: InstanceId
@@ -89,6 +101,7 @@ class MachineSpec:
     address: str
     forwarded_ports: tuple[int, ...]
     mac: str
+    forwarded_udp_ports: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse, with ValueError, what could not stand in a file's name or on a command line."""
@@ -107,6 +120,7 @@ class Forward:
     guest_port: int
     address: str
     port: int
+    protocol: Literal["tcp", "udp"] = "tcp"
 
 
 @dataclass(frozen=True)
@@ -160,9 +174,9 @@ class Machines(Protocol):
     def prepare(self, spec: MachineSpec) -> None:
         """Make the machine's files: its overlays, its config drive, its record.
 
-        Repeating it is harmless: a disk that is there keeps its content, unless its base or size changed, which gives a fresh
-        overlay. Changes of the rest take effect at the next start. Raises MachineBusy when disks change under a
-        running machine, or while a stopped one's are being copied.
+        Repeating it is harmless: a disk that is there keeps its content, unless its base or generation changed, which gives a
+        fresh overlay of whatever size. Changes of the rest take effect at the next start. Raises MachineBusy when disks change
+        under a running machine, or while a stopped one's are being copied, and MachineError when only a size changed.
         """
         ...
 
@@ -191,6 +205,14 @@ class Machines(Protocol):
 
     def reset(self, instance_id: InstanceId) -> None:
         """Press the reset button of a running machine, which boots again at once, and start a stopped one."""
+        ...
+
+    def forward(self, instance_id: InstanceId, *, tcp: Sequence[int], udp: Sequence[int] = ()) -> tuple[Forward, ...]:
+        """Have exactly these ports of the guest reachable, at once where it runs and at every start; return where they are.
+
+        Connections through a port that is closed go on until they end by themselves. Repeating it is harmless. Raises
+        ForwardRefused when the host has no such port free, with all the other ports as asked; the next call tries again.
+        """
         ...
 
     def destroy(self, instance_id: InstanceId) -> None:

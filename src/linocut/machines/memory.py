@@ -6,7 +6,7 @@ constructor: `fault` is called before every verb with its name and the instance,
 
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +16,7 @@ from linocut.machines.errors import Cancelled, MachineBusy, MachineError, Machin
 from linocut.machines.interface import (
     Accelerator,
     ConsoleChunk,
+    Forward,
     MachineSpec,
     MachineState,
     NbdExport,
@@ -66,8 +67,7 @@ class MemoryMachines:
             kept = {disk.disk_id: disk for disk in machine.spec.disks}
             for disk in spec.disks:
                 before = kept.get(disk.disk_id, disk)
-                same_base = (before.base and before.base.export) == (disk.base and disk.base.export)
-                if same_base and before.size_bytes != disk.size_bytes:
+                if before.has_content_of(disk) and before.size_bytes != disk.size_bytes:
                     raise MachineError(f"disk {disk.disk_id} has {before.size_bytes} bytes, not {disk.size_bytes}")
             machine.spec = spec
 
@@ -105,6 +105,13 @@ class MemoryMachines:
     def reset(self, instance_id: InstanceId) -> None:
         """See Machines."""
         self._machine("reset", instance_id).runs = True
+
+    def forward(self, instance_id: InstanceId, *, tcp: Sequence[int], udp: Sequence[int] = ()) -> tuple[Forward, ...]:
+        """See Machines."""
+        machine = self._machine("forward", instance_id)
+        with self._guard:
+            machine.spec = replace(machine.spec, forwarded_ports=tuple(tcp), forwarded_udp_ports=tuple(udp))
+        return forwards(machine.spec, 1)
 
     def destroy(self, instance_id: InstanceId) -> None:
         """See Machines."""

@@ -21,6 +21,7 @@ from linocut.machines.confinement import Confinement
 from linocut.machines.console import read_log, trim_log
 from linocut.machines.errors import MachineBusy, MachineError, MachineGone, MarkGone, SnapshotFailed, StartFailed
 from linocut.machines.folder import CONTROL_SOCKET, JOBS_SOCKET, MachineFolder, sweep
+from linocut.machines.forwarding import forward_ports
 from linocut.machines.interface import (
     Accelerator,
     ConsoleChunk,
@@ -169,6 +170,17 @@ class QemuMachines:
             except (MonitorLost, OrderRefused) as problem:
                 raise MachineError(f"machine {instance_id} did not take the reset", detail=str(problem)) from problem
 
+    def forward(self, instance_id: InstanceId, *, tcp: Sequence[int], udp: Sequence[int] = ()) -> tuple[Forward, ...]:
+        """See Machines. The record is written last: after a crash in between, the next call finds work to do."""
+        folder = self._existing(instance_id)
+        with self._lock(instance_id, "state"):
+            before = folder.spec()
+            spec = replace(before, forwarded_ports=tuple(tcp), forwarded_udp_ports=tuple(udp))
+            if spec != before:
+                self._forward_live(folder, spec)
+                folder.change(spec)
+        return forwards(spec, self._confinement.lowest_port())
+
     def destroy(self, instance_id: InstanceId) -> None:
         """See Machines; raises MachineBusy while a stopped disk is being copied."""
         folder = self._folder(instance_id)
@@ -275,7 +287,21 @@ class QemuMachines:
     def _change_running(self, folder: MachineFolder, spec: MachineSpec, before: MachineSpec | None) -> None:
         if before is None or before.disks != spec.disks:
             raise MachineBusy(f"the disks of machine {spec.instance_id} are in use")
+        if forwards(before, 1) != forwards(spec, 1):
+            self._forward_live(folder, spec)
         folder.change(spec)
+
+    def _forward_live(self, folder: MachineFolder, spec: MachineSpec) -> None:
+        """Forward the ports of the spec and no others, where the machine runs; raises ForwardRefused, MachineError."""
+        with _process(folder) as pidfd:
+            if pidfd is None:
+                return
+            try:
+                with self._talk(spec.instance_id, CONTROL_SOCKET) as monitor:
+                    forward_ports(monitor, forwards(spec, self._confinement.lowest_port()))
+            except (MonitorLost, OrderRefused) as problem:
+                if not has_ended(pidfd, 0):
+                    raise MachineError(f"machine {spec.instance_id} keeps its ports", detail=str(problem)) from problem
 
     def _hold_unless_running(self, folder: MachineFolder) -> int | None:
         """Return the machine's lock, or None when its QEMU runs, which is then watched; raises MachineBusy.
