@@ -23,6 +23,7 @@ _MEMORY: Final = "settings.json"
 _PREFIX: Final = "LINOCUT_"
 _DATABASES: Final = ("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres://")
 _STORES: Final = ("file:///", "s3://")
+_BUCKETS: Final = ("file:///", "s3://")
 # Read by the command line, not by the service.
 _CLIENT_NAMES: Final = frozenset({"LINOCUT_STATE", "LINOCUT_ENDPOINT", "LINOCUT_SKIP_POSTGRES"})
 
@@ -41,6 +42,8 @@ class Settings:
     """SQLAlchemy URL; empty for SQLite in the state directory."""
     store: str = ""
     """Base URL of the region stores; empty for a directory in the state directory."""
+    bucket: str = ""
+    """Where buckets are: file:///DIRECTORY or s3://…; empty for a directory in the state directory."""
     fetch_allow: tuple[str, ...] = ()
     """Private networks that imports may fetch from, such as 127.0.0.0/8."""
     host_vcpus: int = 0
@@ -55,9 +58,15 @@ class Settings:
     """Whether guests reach the network through the host, and with it the host's own loopback services as 10.0.2.2."""
     import_file_bytes: int = 50 * _GIB
     import_disk_bytes: int = 500 * _GIB
+    export_disk_bytes: int = 500 * _GIB
+    """Largest virtual size to export."""
+    export_tasks: int = 5
+    """Exports of an account in a region that may be under way at a time."""
     image_quota: int = 500
     share_quota: int = 500
     key_quota: int = 100
+    rate_limits: bool = False
+    """Whether an account may call each action only so often a second, as documented."""
     launch_while_syncing: bool = False
     """Whether instances may be started from a copy of an image before all of it has arrived in its region."""
     task_days: int = 30
@@ -96,6 +105,11 @@ class Settings:
     def store_url(self) -> str:
         """The base URL of the region stores."""
         return (self.store or f"file://{self.state}/stores").rstrip("/")
+
+    @property
+    def bucket_url(self) -> str:
+        """Where buckets are."""
+        return self.bucket or f"file://{self.state}/buckets"
 
     @property
     def runtime(self) -> Path:
@@ -226,6 +240,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError("database takes sqlite:///FILE or postgresql://….")
     if not settings.store_url.startswith(_STORES):
         raise SettingsError("store takes file:///DIRECTORY or s3://BUCKET/PREFIX.")
+    if settings.bucket and not settings.bucket.startswith(_BUCKETS):
+        raise SettingsError("bucket takes file:///DIRECTORY, s3://?endpoint=URL or s3://BUCKET/PREFIX.")
     if settings.accelerator not in {"auto", "kvm", "tcg"}:
         raise SettingsError("accelerator takes auto, kvm or tcg.")
     for name, value in dataclasses.asdict(settings).items():

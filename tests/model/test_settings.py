@@ -16,6 +16,7 @@ OTHER_VALUES: dict[str, tuple[str, str, Any]] = {
     "fetch_allow": ('["10.0.0.0/8", "127.0.0.0/8"]', "10.0.0.0/8, 127.0.0.0/8", ("10.0.0.0/8", "127.0.0.0/8")),
     "accelerator": ('"tcg"', "tcg", "tcg"),
     "launch_while_syncing": ("true", "True", True),
+    "rate_limits": ("true", "True", True),
 }
 BY_KIND: dict[Any, tuple[str, str, Any]] = {
     int: ("7", "7", 7),

@@ -21,6 +21,7 @@ COMMON_CODES: Final = frozenset(
         "MutexOperation.TaskRunning",
         "NoSuchProduct",
         "NoSuchVersion",
+        "RequestLimitExceeded",
         "RequestSizeLimitExceeded",
         "ResourceInUse",
         "ResourceInsufficient",

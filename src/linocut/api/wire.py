@@ -15,6 +15,7 @@ import structlog
 from linocut.api.calls import Arrival, Call, read_call
 from linocut.api.envelope import encode, encode_failure
 from linocut.api.failures import Failure
+from linocut.api.limits import Limits
 from linocut.api.parameters import read_parameters
 from linocut.api.table import Action, Table
 from linocut.api.telemetry import Telemetry
@@ -47,6 +48,7 @@ class Wire:
         self._table = table
         self._telemetry = telemetry
         self._now = now
+        self._limits = Limits(now) if cloud.settings.rate_limits else None
 
     def answer(self, arrival: Arrival) -> bytes:
         """Return the envelope that answers a request."""
@@ -76,6 +78,8 @@ class Wire:
             session=call.credential.session,
             endpoint=arrival.endpoint(),
         )
+        if self._limits is not None:
+            self._limits.take(service, action.name, caller.account.uin, caller.region)
         return _Accepted(call, service, action, caller)
 
     def _region(self, call: Call, action: Action[Any]) -> Region:
