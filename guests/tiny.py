@@ -5,7 +5,7 @@ by BIOS from its own disk, reads the config drive as a cloud image would, keeps 
 
 - TCP 80: ``POST /cgi-bin/sh`` runs the body as root and returns its output, with the exit code in the header
   ``X-Exit-Code``; ``GET /cgi-bin/meta`` returns the meta data of the config drive;
-- TCP 22: SSH for root, with the public keys of the config drive;
+- TCP 22: SSH for root, with the public keys and the password of the config drive, read at every boot;
 - the serial console: a line ``linocut-guest ready hostname=NAME boots=N``, then a shell after Enter;
 - the power button, at once.
 

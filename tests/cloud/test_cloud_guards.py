@@ -10,11 +10,27 @@ import pytest
 from cloud_bench import Bench, import_order, run_order
 
 import linocut.cloud
-from linocut.cloud import displays, images, imaging, imports, instances, keys, launches, publishing, sharing, tasks
+from linocut.cloud import (
+    displays,
+    images,
+    imaging,
+    imports,
+    instance_changes,
+    instances,
+    keys,
+    launches,
+    logins,
+    publishing,
+    reinstalling,
+    sharing,
+    tasks,
+)
 from linocut.cloud.images import ImageQuery
 from linocut.cloud.imaging import CreateOrder
+from linocut.cloud.instance_changes import Attributes
 from linocut.cloud.instances import InstanceQuery, StopHow
 from linocut.cloud.keys import KeyQuery
+from linocut.cloud.reinstalling import ResetOrder
 from linocut.cloud.tasks import TasksAsked
 from linocut.model import errors
 from linocut.model.errors import NotAllowed, NotFound, Refusal
@@ -39,11 +55,38 @@ ON_INSTANCES: dict[str, tuple[Act, set[InstanceState]]] = {
         lambda bench, caller, name: instances.terminate_instances(bench.cloud, caller, [name]),
         {InstanceState.RUNNING, InstanceState.STOPPED},
     ),
+    "reset": (
+        lambda bench, caller, name: reinstalling.reset_instance(bench.cloud, caller, ResetOrder(name)),
+        {InstanceState.RUNNING, InstanceState.STOPPED},
+    ),
     "image": (
         lambda bench, caller, name: imaging.create_image(bench.cloud, caller, CreateOrder("golden", name)),
         {InstanceState.RUNNING, InstanceState.STOPPED},
     ),
 }
+CHANGES: dict[str, tuple[Act, set[InstanceState]]] = {
+    "modify_instances": (
+        lambda bench, caller, name: instance_changes.modify_instances(bench.cloud, caller, [name], Attributes(name="new")),
+        {InstanceState.RUNNING, InstanceState.STOPPED},
+    ),
+    "move_to_project": (
+        lambda bench, caller, name: instance_changes.move_to_project(bench.cloud, caller, [name], 0),
+        {InstanceState.RUNNING, InstanceState.STOPPED},
+    ),
+    "reset_passwords": (
+        lambda bench, caller, name: logins.reset_passwords(bench.cloud, caller, [name], "Passw0rd-2"),
+        {InstanceState.STOPPED},
+    ),
+    "bind_keys": (
+        lambda bench, caller, name: logins.bind_keys(bench.cloud, caller, [name], [_pair(bench, caller)], force_stop=False),
+        {InstanceState.STOPPED},
+    ),
+    "unbind_keys": (
+        lambda bench, caller, name: logins.unbind_keys(bench.cloud, caller, [name], [_pair(bench, caller)], force_stop=False),
+        {InstanceState.STOPPED},
+    ),
+}
+"""What changes an instance at once, without a workflow."""
 ON_IMAGES: dict[str, tuple[Act, set[ImageState]]] = {
     "run": (
         lambda bench, caller, name: launches.run_instances(bench.cloud, caller, run_order(name)),
@@ -88,12 +131,20 @@ FOREIGN_INSTANCE: dict[str, Act] = {
     "create_image": ON_INSTANCES["image"][0],
     "console": lambda bench, caller, name: instances.console(bench.cloud, caller, name, offset=0, limit=1),
 }
+FOREIGN_INSTANCE |= {name: act for name, (act, _) in CHANGES.items()}
+for binding in (logins.bind_keys, logins.unbind_keys):
+    FOREIGN_INSTANCE[binding.__name__] = lambda bench, caller, name, binding=binding: binding(
+        bench.cloud, caller, [name], ["skey-00000000"], force_stop=False
+    )
+FOREIGN_INSTANCE["reset_instance"] = ON_INSTANCES["reset"][0]
+FOREIGN_INSTANCE["user_data_of"] = lambda bench, caller, name: instance_changes.user_data_of(bench.cloud, caller, [name])
 FOREIGN_INSTANCE["offer_display"] = lambda bench, caller, name: displays.offer_display(bench.cloud, caller, name)
 FOREIGN_TASK: dict[str, Act] = {
     "cancel_task": lambda bench, caller, name: tasks.cancel_task(bench.cloud, caller, int(name)),
 }
 FOREIGN_KEY: dict[str, Act] = {
     "delete_key_pairs": lambda bench, caller, name: keys.delete_key_pairs(bench.cloud, caller, [name]),
+    "modify_key_pair": lambda bench, caller, name: keys.modify_key_pair(bench.cloud, caller, name, name="new", description=None),
 }
 LISTS: dict[str, Act] = {
     "list_images": lambda bench, caller, name: images.list_images(
@@ -120,7 +171,17 @@ NAMES_NOTHING = {
     "new_snapshot",
     "begin",  # of tasks, which an operation begins for its caller
     "record_call",
+    *("idle_instances", "owned_instances", "change_instances"),  # through what changes instances
+    *("check_login", "plan_disks"),  # through launches and reinstalling, which find the image first
 }
+
+
+def _pair(bench: Bench, caller: Any) -> str:
+    """Return a key pair of the caller's."""
+    found = keys.list_key_pairs(bench.cloud, caller, KeyQuery(None, {}, 0, 1)).items
+    if found:
+        return found[0].pair.key_id
+    return keys.create_key_pair(bench.cloud, caller, name="laptop", project_id=0, tags=())[0].key_id
 
 
 def _in_transaction(bench: Bench, act: Callable[[Any], object]) -> object:
@@ -172,11 +233,27 @@ def test_an_instance_takes_what_its_state_allows_and_nothing_else(bench: Bench, 
                 }
 
 
+@pytest.mark.parametrize("state", InstanceState)
+def test_an_instance_is_changed_where_its_state_allows_it(bench: Bench, state: InstanceState) -> None:
+    owner = bench.caller("owner")
+    bench.change(host_vcpus=100, host_memory_mb=100_000)
+    instance_id = bench.instance_in(owner, state)
+    for name, (act, allowed) in CHANGES.items():
+        before = bench.instance_row(instance_id)
+
+        refusal = _refusal(lambda act=act: act(bench, owner, instance_id))
+
+        assert refusal is (None if state in allowed else errors.InstanceStateForbids), name
+        after = bench.instance_row(instance_id)
+        assert after.latest_operation_state is OperationState.SUCCESS
+        assert (after == before) == (state not in allowed), name
+
+
 @pytest.mark.parametrize("state", [InstanceState.RUNNING, InstanceState.STOPPED])
 def test_an_instance_does_one_thing_at_a_time(bench: Bench, state: InstanceState) -> None:
     owner = bench.caller("owner")
     instance_id = bench.instance_in(owner, state, OperationState.OPERATING)
-    for name, (act, allowed) in ON_INSTANCES.items():
+    for name, (act, allowed) in (ON_INSTANCES | CHANGES).items():
         if state in allowed:
             assert _refusal(lambda act=act: act(bench, owner, instance_id)) is errors.TaskRunning, name
 

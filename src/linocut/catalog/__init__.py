@@ -9,6 +9,7 @@ from linocut.catalog.catalog import Catalog, Tx
 from linocut.catalog.image_query import ImageQuery, ImageType, VisibleImage
 from linocut.catalog.images import ImageChanges
 from linocut.catalog.instance_query import InstanceQuery
+from linocut.catalog.instances import InstanceChanges
 from linocut.catalog.networks import NetworkQuery
 from linocut.catalog.page import Page
 from linocut.catalog.tasks import TaskQuery
@@ -20,6 +21,7 @@ __all__ = [
     "ImageChanges",
     "ImageQuery",
     "ImageType",
+    "InstanceChanges",
     "InstanceQuery",
     "NetworkQuery",
     "Page",

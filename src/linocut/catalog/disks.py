@@ -34,6 +34,11 @@ class Disks:
         if rows:
             self._connection.execute(insert(DISKS), rows)
 
+    def get(self, disk_id: DiskId) -> Disk | None:
+        """Return the disk, whoever owns it; or None."""
+        row = self._connection.execute(select(DISKS).where(DISKS.c.disk_id == disk_id)).mappings().first()
+        return None if row is None else record_of(Disk, row)
+
     def of(self, instance_ids: Iterable[InstanceId]) -> Mapping[InstanceId, tuple[Disk, ...]]:
         """Return the disks of each instance in the order of their positions; an instance without any has an empty tuple."""
         found: dict[InstanceId, list[Disk]] = {instance_id: [] for instance_id in instance_ids}
@@ -61,6 +66,24 @@ class Disks:
         statement = update(DISKS).where(DISKS.c.disk_id == disk_id).values(synced_root=root, synced_mark=mark)
         if self._connection.execute(statement).rowcount != 1:
             raise lost_race(f"{disk_id} is gone")
+
+    def replace_content(self, disk: Disk, base_root: RootDigest | None, size_gb: int) -> Disk:
+        """Begin a new generation of the disk on another tree, of another size, and return it as it then is.
+
+        What was taken from the content of before tells nothing of this one. Raises LostRace when the disk is not as it was read.
+        """
+        changed = replace(
+            disk,
+            base_root=base_root,
+            size_gb=size_gb,
+            generation=disk.generation + 1,
+            synced_root=None,
+            synced_mark=None,
+        )
+        names = ("base_root", "size_gb", "generation", "synced_root", "synced_mark")
+        changes = {name: getattr(changed, name) for name in names}
+        guarded_update(self._connection, DISKS.c.disk_id, disk, changes, guards=("state", "generation", "size_gb"))
+        return changed
 
     def remove_of(self, instance_id: InstanceId) -> None:
         """Remove every disk of the instance."""

@@ -6,9 +6,20 @@ from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, select
+from sqlalchemy.exc import IntegrityError
 
 from linocut.catalog.page import Page
-from linocut.catalog.rows import add_unless_taken, batches, contains_any, folded, lock_until_end, lost_race, record_of, values_of
+from linocut.catalog.rows import (
+    add_unless_taken,
+    batches,
+    contains_any,
+    folded,
+    guarded_update,
+    lock_until_end,
+    lost_race,
+    record_of,
+    values_of,
+)
 from linocut.catalog.schema import INSTANCE_KEYS, INSTANCES, KEYS
 from linocut.catalog.tags import drop_tags, put_tags, tagged, tags_of
 from linocut.model.errors import KeyNameTaken, PublicKeyTaken
@@ -51,6 +62,15 @@ class Keys:
             query = select(KEYS).where(KEYS.c.owner == owner, KEYS.c.key_id.in_(batch))
             found |= {key.key_id: key for key in self._with_tags(self._connection.execute(query).mappings().all())}
         return tuple(found[key_id] for key_id in asked if key_id in found)
+
+    def update(self, key: KeyPair, *, name: str, description: str) -> None:
+        """Rename and describe the key pair. Raises KeyNameTaken, and LostRace when it is not as it was read."""
+        changes = {"name": name, "name_folded": folded(name), "description": description}
+        try:
+            with self._connection.begin_nested():
+                guarded_update(self._connection, KEYS.c.key_id, key, changes, guards=("name", "description"))
+        except IntegrityError as error:
+            raise KeyNameTaken(f"a key pair named {name} exists") from error
 
     def list(
         self,

@@ -1,4 +1,4 @@
-"""Instances: list, start, stop, reboot, terminate, console."""
+"""Instances: list, start, stop, reboot, terminate, console; and which of them an operation may begin on."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -177,19 +177,11 @@ def _begin(
     *,
     unless_protected: bool = False,
 ) -> None:
-    if not ids:
-        raise errors.ParameterMissing("InstanceIds is empty.")
-    listing.check_count("InstanceIds", ids, _IDS)
     with cloud.catalog.begin() as tx:
-        instances = _owned(tx, caller, list(dict.fromkeys(ids)))
+        instances = idle_instances(tx, caller, ids, allowed)
         for instance in instances:
-            name = instance.instance_id
-            if not allowed(instance.state):
-                raise errors.InstanceStateForbids(f"Instance {name} is {instance.state}.", state=instance.state)
-            if instance.latest_operation_state is OperationState.OPERATING:
-                raise errors.TaskRunning(f"{instance.latest_operation} is under way on instance {name}.")
             if unless_protected and instance.disable_termination:
-                raise errors.InstanceProtected(f"Instance {name} is protected against termination.")
+                raise errors.InstanceProtected(f"Instance {instance.instance_id} is protected against termination.")
         for instance in instances:
             tx.instances.move(
                 instance,
@@ -200,6 +192,32 @@ def _begin(
                 latest_request_id=caller.request_id,
             )
         tasks.begin(cloud, tx, caller, operation, [instance.instance_id for instance in instances])
+
+
+def idle_instances(tx: Tx, caller: Caller, ids: Sequence[str], allowed: Callable[[InstanceState], bool]) -> tuple[Instance, ...]:
+    """Return instances of the caller's, each once, that are in an allowed state and on which nothing is under way.
+
+    Raises ParameterMissing, TooManyValues, InstanceIdMalformed, InstanceNotFound, InstanceStateForbids, TaskRunning.
+    """
+    instances = owned_instances(tx, caller, ids)
+    for instance in instances:
+        name = instance.instance_id
+        if not allowed(instance.state):
+            raise errors.InstanceStateForbids(f"Instance {name} is {instance.state}.", state=instance.state)
+        if instance.latest_operation_state is OperationState.OPERATING:
+            raise errors.TaskRunning(f"{instance.latest_operation} is under way on instance {name}.")
+    return instances
+
+
+def owned_instances(tx: Tx, caller: Caller, ids: Sequence[str]) -> tuple[Instance, ...]:
+    """Return instances of the caller's, each once.
+
+    Raises ParameterMissing, TooManyValues, InstanceIdMalformed, InstanceNotFound.
+    """
+    if not ids:
+        raise errors.ParameterMissing("InstanceIds is empty.")
+    listing.check_count("InstanceIds", ids, _IDS)
+    return _owned(tx, caller, list(dict.fromkeys(ids)))
 
 
 def _owned(tx: Tx, caller: Caller, ids: Sequence[str]) -> tuple[Instance, ...]:

@@ -88,6 +88,26 @@ def list_key_pairs(cloud: Cloud, caller: Caller, query: KeyQuery) -> Page[KeyPai
     return Page(tuple(KeyPairView(pair, instances.get(pair.key_id, ())) for pair in page.items), page.total)
 
 
+def modify_key_pair(cloud: Cloud, caller: Caller, key_id: str, *, name: str | None, description: str | None) -> None:
+    """Rename or describe a key pair; None leaves a field as it is.
+
+    Raises KeyIdMalformed, KeyNotFound, KeyNameEmpty, KeyNameTooLong, KeyNameIllegal, KeyNameTaken, ValueTooLong, InvalidValue,
+    ParameterMissing. Source: CVM ModifyKeyPairAttribute.
+    """
+    if name is None and description is None:
+        raise errors.ParameterMissing("KeyName or Description is needed.")
+    (wanted,) = _key_ids([key_id])
+    with cloud.catalog.begin() as tx:
+        pair = tx.keys.get(caller.account.uin, wanted)
+        if pair is None:
+            raise errors.KeyNotFound(f"There is no key pair {key_id}.")
+        tx.keys.update(
+            pair,
+            name=pair.name if name is None else rules.key_name(name),
+            description=pair.description if description is None else rules.key_description(description),
+        )
+
+
 def delete_key_pairs(cloud: Cloud, caller: Caller, ids: Sequence[str]) -> None:
     """Delete key pairs, all or none of them.
 

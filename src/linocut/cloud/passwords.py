@@ -1,5 +1,6 @@
 """Password hashes for guests: SHA-512 crypt, by the C library's crypt(3), which every Debian and Ubuntu has.
 
+A hash behind a `!` waits, as in shadow(5): key pairs are bound, and without them it is to be used again.
 Source: crypt(5), method `$6$`.
 """
 
@@ -11,6 +12,7 @@ from typing import Final
 
 _SALT_CHARACTERS: Final = 16
 _LIBRARY: Final = "libcrypt.so.1"
+_WAITS: Final = "!"
 _one_at_a_time: Final = threading.Lock()
 
 
@@ -24,3 +26,18 @@ def crypt(password: str) -> str:
     if answer is None or not answer.startswith(b"$6$"):
         raise OSError("crypt(3) cannot make a SHA-512 hash.")
     return answer.decode()
+
+
+def waiting(kept: str) -> str:
+    """Return a kept hash as one that is not to be used while key pairs are bound."""
+    return kept if not kept or kept.startswith(_WAITS) else _WAITS + kept
+
+
+def awake(kept: str) -> str:
+    """Return a kept hash as one that is to be used."""
+    return kept.removeprefix(_WAITS)
+
+
+def usable(kept: str) -> str | None:
+    """Return the hash that a guest is to take, or None."""
+    return kept if kept and not kept.startswith(_WAITS) else None

@@ -4,7 +4,8 @@ It is an ISO 9660 image labelled `config-2` in OpenStack's layout, which cloud-i
 things differ from a plain OpenStack drive, so that stock images behave as a Tencent Cloud guest does:
 
 - root logs in, with the key pair or the password. Stock images forbid it, so vendor data allows it. A user's cloud-config is
-  merged over vendor data and wins.
+  merged over vendor data and wins. An image that is to keep its own login is left alone.
+- a boothook in vendor data brings later changes of the login and the name; see `boothook`.
 - `qcloud_action/os.conf` repeats name, password and network for images that were imported by force and carry no cloud-init.
 
 A password travels as a crypt hash only. There is no network_data.json: without one cloud-init asks DHCP on the first card,
@@ -15,11 +16,15 @@ import io
 import json
 import shlex
 from collections.abc import Iterator
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
 from pathlib import PurePosixPath
 from typing import Any, Final
+from uuid import UUID, uuid5
 
 import pycdlib
 
+from linocut.machines.boothook import authorized_keys, boothook, login_conf
 from linocut.machines.interface import GuestConfig
 
 LABEL: Final = "config-2"
@@ -59,16 +64,23 @@ def _iso_name(folder: PurePosixPath) -> str:
 def _files(guest: GuestConfig, mac: str) -> Iterator[tuple[PurePosixPath, bytes]]:
     latest = PurePosixPath("/openstack/latest")
     yield latest / "meta_data.json", json.dumps(_meta_data(guest)).encode()
-    yield latest / "vendor_data.json", json.dumps({"cloud-init": _vendor_cloud_config(guest)}).encode()
+    yield latest / "vendor_data.json", json.dumps({"cloud-init": _vendor_data(guest)}).encode()
     if guest.user_data is not None:
         yield latest / "user_data", guest.user_data
     yield PurePosixPath("/qcloud_action/os.conf"), _os_conf(guest, mac).encode()
+    yield PurePosixPath("/linocut/login.conf"), login_conf(guest, _cloud_init_id(guest)).encode()
+    yield PurePosixPath("/linocut/authorized_keys"), authorized_keys(guest).encode()
+
+
+def _cloud_init_id(guest: GuestConfig) -> str:
+    """Return the id by which cloud-init tells a new machine: another one on each new system disk."""
+    return str(uuid5(UUID(guest.uuid), f"reinstall {guest.reinstalls}")) if guest.reinstalls else guest.uuid
 
 
 def _meta_data(guest: GuestConfig) -> dict[str, Any]:
     """Source: OpenStack Nova's metadata, of which `meta` is the instance's own key-value part."""
     return {
-        "uuid": guest.uuid,
+        "uuid": _cloud_init_id(guest),
         "name": guest.instance_name or guest.hostname,
         "hostname": guest.hostname,
         "availability_zone": guest.zone,
@@ -83,12 +95,23 @@ def _meta_data(guest: GuestConfig) -> dict[str, Any]:
             "image-id": guest.image_id,
             "instance-type": guest.instance_type,
             "local-ipv4": guest.local_ipv4,
+            **guest.metadata,
         },
     }
 
 
+def _vendor_data(guest: GuestConfig) -> str:
+    """Return what cloud-init takes in parts: a cloud-config, and the boothook."""
+    parts = MIMEMultipart(boundary="==linocut==")
+    parts.attach(MIMEText(_vendor_cloud_config(guest), "cloud-config", "us-ascii"))
+    parts.attach(MIMEText(boothook(), "cloud-boothook", "us-ascii"))
+    return parts.as_string()
+
+
 def _vendor_cloud_config(guest: GuestConfig) -> str:
     """Return a cloud-config in JSON, which is YAML."""
+    if guest.keeps_login:
+        return "#cloud-config\n" + json.dumps({"users": [], "ssh_pwauth": "unchanged"})
     config: dict[str, Any] = {"disable_root": False, "ssh_pwauth": guest.password_hash is not None}
     if guest.password_hash is not None:
         root = {"name": "root", "password": guest.password_hash, "type": "hash"}

@@ -85,7 +85,8 @@ class MachineFolder:
     def prepare(self, spec: MachineSpec, before: MachineSpec | None) -> None:
         """Make what the spec needs and the folder lacks, then the record; the caller holds the machine's lock.
 
-        A disk that `before` had on the same base keeps its content. Raises MachineError when such a disk's size changed.
+        A disk that `before` had on the same base, in the same generation, keeps its content. Raises MachineError when such a
+        disk's size changed, or its content is gone.
         """
         kept = {disk.disk_id: disk for disk in before.disks} if before else {}
         for disk in spec.disks:
@@ -206,12 +207,13 @@ class MachineFolder:
         return data[-_LOG_TAIL_BYTES:].decode(errors="replace")
 
     def _keeps(self, disk: MachineDisk, before: MachineDisk | None) -> bool:
-        if before is None or not (self.path / overlay_name(disk.disk_id)).exists():
+        if before is None or not before.has_content_of(disk):
             return False
-        same_base = (before.base and before.base.export) == (disk.base and disk.base.export)
-        if same_base and before.size_bytes != disk.size_bytes:
+        if not (self.path / overlay_name(disk.disk_id)).exists():
+            raise MachineError(f"what disk {disk.disk_id} held is gone")
+        if before.size_bytes != disk.size_bytes:
             raise MachineError(f"disk {disk.disk_id} has {before.size_bytes} bytes, not {disk.size_bytes}")
-        return same_base
+        return True
 
     def _make_overlay(self, disk: MachineDisk) -> None:
         with self._replacing(overlay_name(disk.disk_id)) as descriptor:

@@ -211,6 +211,18 @@ class DiskTooSmall(Malformed):
     """A system disk is smaller than its image."""
 
 
+class SnapshotIdMalformed(Malformed):
+    """The text is no snapshot id."""
+
+
+class SnapshotLargerThanDisk(Malformed):
+    """A data disk is smaller than the snapshot that it is made of."""
+
+
+class ArchitectureMismatch(Malformed):
+    """Instances of this type cannot run the image's machine code."""
+
+
 class TimeInvalid(Malformed):
     """The text is no time."""
 
@@ -381,6 +393,14 @@ class ImageIsPublic(NotAllowed):
     """The image is public: it is for starting instances."""
 
 
+class RegionUnreachable(NotAllowed):
+    """Images of the one region are not copied to the other."""
+
+
+class RegionUnsuitable(NotAllowed):
+    """This image is not copied to that region."""
+
+
 class ShareWithSelf(NotAllowed):
     """An image cannot be shared with its owner."""
 
@@ -403,6 +423,10 @@ class ImageTooLargeToExport(NotAllowed):
 
 class KeyPairOnWindows(NotAllowed):
     """Windows instances take no key pair."""
+
+
+class LicenseTypeStays(NotAllowed):
+    """A new system disk may not change an instance's licence type."""
 
 
 class OperatorOnly(NotAllowed):
@@ -462,6 +486,10 @@ class InstanceStateForbids(Conflict):
     def __init__(self, public: str, *, state: str, detail: str = "") -> None:
         super().__init__(public, detail=detail)
         self.state = state
+
+
+class ReinstallFailed(Conflict):
+    """The instance's system disk could not be replaced; start or reinstall it first."""
 
 
 class KeyNameTaken(Conflict):

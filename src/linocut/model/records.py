@@ -239,6 +239,11 @@ class Instance:
         """Tell whether it runs Windows."""
         return "Windows" in self.os_name
 
+    @property
+    def is_half_reinstalled(self) -> bool:
+        """Tell whether its latest operation was to give it a new system disk, and failed."""
+        return self.latest_operation == "ResetInstance" and self.latest_operation_state is OperationState.FAILED
+
 
 @dataclass(frozen=True, slots=True)
 class DisplayTicket:
@@ -295,6 +300,20 @@ class AuditEntry:
     request_id: str
     outcome: str
     resources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """An image whose disks are being written to files of a bucket, the system disk's first; `format` names a disk format."""
+
+    image_id: ImageId
+    owner: Uin
+    region: Region
+    bucket: str
+    keys: tuple[str, ...]
+    format: str
+    request_id: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,16 +22,26 @@ CLIENT_TOKEN_CHARACTERS: Final = 64
 TAGS_PER_RESOURCE: Final = 50
 TAG_CHARACTERS: Final = 127
 FAMILY_CHARACTERS: Final = 64
+DISK_NAME_CHARACTERS: Final = 128
+KEY_DESCRIPTION_CHARACTERS: Final = 60
+METADATA_BYTES: Final = 256 * 1024
 
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
 _HOST_NAME_CHARACTERS: Final = (2, 60)
+_WINDOWS_HOST_NAME: Final = re.compile(r"(?![0-9]+$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
+_WINDOWS_HOST_NAME_CHARACTERS: Final = (2, 15)
+_ADJACENT: Final = re.compile(r"[.-]{2}")
+_METADATA_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _KEY_NAME: Final = re.compile(r"[A-Za-z0-9_]+")
 _FAMILY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_NUMBERED: Final = re.compile(r"\{R:(\d{1,9})(?:,F:(\d{1,2}))?\}")
+_NUMBERED: Final = re.compile(r"\{R:(\d{1,9})(?:,F:([0-8]))?\}", re.ASCII)
 _PASSWORD_CHARACTERS: Final = (8, 30)
+_WINDOWS_PASSWORD_CHARACTERS: Final = (12, 30)
+_WINDOWS_ADMINISTRATOR: Final = "administrator"
 _PASSWORD_CLASSES: Final = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"), re.compile("[^A-Za-z0-9]"))
 _PASSWORD_SPECIALS: Final = re.compile(r"[A-Za-z0-9()`~!@#$%^&*\-+=_|{}\[\]:;',.?/]*")
 _PASSWORD_NEEDED_CLASSES: Final = 2
+_WINDOWS_PASSWORD_NEEDED_CLASSES: Final = 3
 _TRUTHS: Final = {"true": True, "false": False}
 
 
@@ -63,14 +73,43 @@ def instance_name(text: str) -> str:
     return _without_nul("InstanceName", text)
 
 
-def host_name(text: str) -> str:
-    """Return a Linux host name, empty for none. Raises HostNameInvalid."""
-    shortest, longest = _HOST_NAME_CHARACTERS
-    if text and not (shortest <= len(text) <= longest and _HOST_NAME.fullmatch(text)):
+def host_name(text: str, *, is_windows: bool = False) -> str:
+    """Return a host name, empty for none. Raises HostNameInvalid."""
+    shortest, longest = _WINDOWS_HOST_NAME_CHARACTERS if is_windows else _HOST_NAME_CHARACTERS
+    shape = _WINDOWS_HOST_NAME if is_windows else _HOST_NAME
+    if text and (not shortest <= len(text) <= longest or not shape.fullmatch(text) or _ADJACENT.search(text)):
+        takes = "letters, digits and dashes, not digits alone" if is_windows else "letters, digits, dashes and dots"
         raise errors.HostNameInvalid(
-            f"HostName takes {shortest} to {longest} letters, digits, dashes and dots, no dash or dot at either end."
+            f"HostName takes {shortest} to {longest} {takes}; no dash or dot at either end or next to another."
         )
     return text
+
+
+def disk_name(parameter: str, text: str) -> str:
+    """Return a disk's name, empty for none. Raises ValueTooLong, InvalidValue."""
+    if len(text) > DISK_NAME_CHARACTERS:
+        raise errors.ValueTooLong(f"{parameter} has more than {DISK_NAME_CHARACTERS} characters.")
+    return _without_nul(parameter, text)
+
+
+def key_description(text: str) -> str:
+    """Return a key pair's description. Raises ValueTooLong, InvalidValue."""
+    if len(text) > KEY_DESCRIPTION_CHARACTERS:
+        raise errors.ValueTooLong(f"Description has more than {KEY_DESCRIPTION_CHARACTERS} characters.")
+    return _without_nul("Description", text)
+
+
+def metadata(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return what a user tells an instance: keys and values. Raises InvalidValue, ValueTooLong."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise errors.InvalidValue("Metadata.Items has a key twice.")
+    for key in found:
+        if not _METADATA_KEY.fullmatch(key):
+            raise errors.InvalidValue("Metadata.Items.Key takes up to 128 letters, digits, dashes and underscores.")
+    if sum(len(key) + len(_without_nul("Metadata.Items.Value", value).encode()) for key, value in pairs) > METADATA_BYTES:
+        raise errors.ValueTooLong(f"Metadata.Items has more than {METADATA_BYTES} bytes.")
+    return found
 
 
 def key_name(text: str) -> str:
@@ -84,18 +123,20 @@ def key_name(text: str) -> str:
     return text
 
 
-def password(text: str) -> str:
-    """Return a Linux password. Raises PasswordInvalid."""
-    shortest, longest = _PASSWORD_CHARACTERS
+def password(text: str, *, is_windows: bool = False) -> str:
+    """Return a password of root, or of Windows' Administrator. Raises PasswordInvalid."""
+    shortest, longest = _WINDOWS_PASSWORD_CHARACTERS if is_windows else _PASSWORD_CHARACTERS
+    needed = _WINDOWS_PASSWORD_NEEDED_CLASSES if is_windows else _PASSWORD_NEEDED_CLASSES
     classes = sum(1 for shape in _PASSWORD_CLASSES if shape.search(text))
     if (
         not shortest <= len(text) <= longest
-        or classes < _PASSWORD_NEEDED_CLASSES
+        or classes < needed
         or text.startswith("/")
         or not _PASSWORD_SPECIALS.fullmatch(text)
+        or (is_windows and _WINDOWS_ADMINISTRATOR in text.lower())
     ):
         raise errors.PasswordInvalid(
-            f"Password takes {shortest} to {longest} characters of at least two kinds (lower case, upper case, digits, "
+            f"Password takes {shortest} to {longest} characters of at least {needed} kinds (lower case, upper case, digits, "
             "special characters) and does not begin with a slash."
         )
     return text

@@ -7,7 +7,8 @@ OPERATING. The workflow's last step moves the row on, with SUCCESS or FAILED. Un
 import time
 from typing import Final
 
-from linocut.cloud import tasks
+from linocut.cloud import passwords, tasks
+from linocut.cloud.arrivals import make_readable
 from linocut.cloud.context import Cloud
 from linocut.cloud.workflows.durable import Failed, step, workflow
 from linocut.machines import GuestConfig, MachineDisk, MachineGone, MachineSpec, MachineState, NbdExport
@@ -154,9 +155,11 @@ def record_launch_failed(cloud: Cloud, instance_id: str, reason: str) -> None:
 
 @step("instance.power-on")
 def power_on(cloud: Cloud, instance_id: str) -> None:
-    """Start the machine again."""
-    instance, _ = _read(cloud, instance_id)
-    cloud.stores.server(instance.region)
+    """Make the machine as its row now says, a fresh system disk included, and start it."""
+    instance, disks = _read(cloud, instance_id)
+    cloud.machines.state(instance.instance_id)  # one that is gone is not made anew: what its disks held is gone
+    _require_trees(cloud, instance, disks)
+    cloud.machines.prepare(_spec(cloud, instance, disks))
     cloud.machines.start(instance.instance_id)
 
 
@@ -240,6 +243,7 @@ def _require_trees(cloud: Cloud, instance: Instance, disks: tuple[Disk, ...]) ->
     store = cloud.stores.store(instance.region)
     for disk in disks:
         if disk.base_root is not None:
+            make_readable(cloud, instance.region, disk.base_root)
             store.tree(disk.base_root)
 
 
@@ -260,6 +264,7 @@ def _spec(cloud: Cloud, instance: Instance, disks: tuple[Disk, ...]) -> MachineS
                 disk.disk_id,
                 disk.size_gb * _GIB,
                 None if disk.base_root is None else NbdExport(socket, f"tree/{disk.base_root}"),
+                disk.generation,
             )
             for disk in disks
         ),
@@ -274,9 +279,13 @@ def _spec(cloud: Cloud, instance: Instance, disks: tuple[Disk, ...]) -> MachineS
             instance_type=instance.instance_type,
             instance_name=instance.name,
             public_keys=tuple(pair.public_key for pair in keys),
-            password_hash=instance.password_hash or None,
+            password_hash=passwords.usable(instance.password_hash),
             user_data=instance.user_data or None,
             local_ipv4=instance.address,
+            keeps_login=instance.keep_image_login,
+            login_generation=instance.login_generation,
+            reinstalls=disks[0].generation,
+            metadata=instance.metadata,
         ),
         address=instance.address,
         forwarded_ports=_FORWARDED_PORTS,
