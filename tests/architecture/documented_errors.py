@@ -83,6 +83,22 @@ DOCUMENTED: dict[str, str] = {
     "DescribeImageQuota": """
         InvalidZone.MismatchRegion UnsupportedOperation.InvalidZone
     """,
+    "DescribeImageFromFamily": """
+        InvalidZone.MismatchRegion UnsupportedOperation.InvalidZone
+    """,
+    "ExportImages": """
+        AuthFailure.CamRoleNameAuthenticateFailed InvalidImageId.Malformed InvalidImageId.NotFound
+        InvalidParameter.ImageIdsSnapshotIdsMustOne InvalidParameter.SnapshotNotFound
+        InvalidParameterValue.BucketNotFound InvalidParameterValue.InvalidAppIdFormat
+        InvalidParameterValue.InvalidBucketPermissionForExport InvalidParameterValue.InvalidFileNamePrefixList
+        InvalidParameterValue.InvalidImageId InvalidParameterValue.InvalidImageOsName
+        InvalidParameterValue.InvalidImageState InvalidParameterValue.LimitExceeded
+        InvalidParameterValue.MissingLocationCosEndpoint InvalidParameterValue.TooLarge
+        LimitExceeded.ExportImageTaskLimitExceeded UnsupportedOperation.EncryptedImagesNotSupported
+        UnsupportedOperation.ImageTooLargeExportUnsupported UnsupportedOperation.MarketImageExportUnsupported
+        UnsupportedOperation.PublicImageExportUnsupported UnsupportedOperation.RedHatImageExportUnsupported
+        UnsupportedOperation.SharedImageExportUnsupported UnsupportedOperation.WindowsImageExportUnsupported
+    """,
     "RunInstances": """
         AccountQualificationRestrictions AuthFailure.CamRoleNameAuthenticateFailed
         FailedOperation.DisasterRecoverGroupNotFound FailedOperation.IllegalTagKey FailedOperation.IllegalTagValue

@@ -27,6 +27,9 @@ from linocut.settings import Settings
 REGION = Region("ap-guangzhou")
 ELSEWHERE = Region("ap-shanghai")
 ZONE = "ap-guangzhou-3"
+_FILLING = b"disk" * (1 << 18)
+DISK = _FILLING[:510] + b"\x55\xaa" + _FILLING[512:]
+"""A disk of 1 MiB that a BIOS would take for bootable."""
 
 
 @dataclass

@@ -9,13 +9,13 @@ from psycopg import sql
 from linocut.catalog import Catalog
 from linocut.catalog.schema import METADATA
 from linocut.cloud.region_stores import RegionStores
-from linocut.cloud.workflows import durable, images, instances  # noqa: F401  importing declares the workflows
+from linocut.cloud.workflows import durable, exports, images, instances  # noqa: F401  importing declares the workflows
 from linocut.model.ids import RootDigest
 from linocut.settings import Settings
 
 sys.path.append(str(Path(__file__).parent))
 
-from cloud_bench import ELSEWHERE, REGION, Bench
+from cloud_bench import DISK, ELSEWHERE, REGION, Bench
 
 from postgres_server import PostgresServer
 
@@ -36,7 +36,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegionStores]:
 def root(stores: RegionStores, tmp_path_factory: pytest.TempPathFactory) -> RootDigest:
     """Return the root of a disk of 1 MiB that both regions have."""
     disk = tmp_path_factory.mktemp("disk") / "disk.raw"
-    disk.write_bytes(b"disk" * (1 << 18))
+    disk.write_bytes(DISK)
     return [stores.store(region).ingest_file(disk) for region in (ELSEWHERE, REGION)][-1]
 
 

@@ -3,6 +3,7 @@
     POST /            the API; always answers 200 with Content-Type exactly application/json
     GET  /health      200 while the process serves
     GET  /metrics     Prometheus text
+    GET  /bucket/LINK a file of a bucket
     PUT  /upload/ID   bytes of a disk file; HEAD tells how many have arrived
     GET  /vnc         a WebSocket to the screen of an instance
 
@@ -26,6 +27,7 @@ from starlette.websockets import WebSocketClose
 from linocut.api.calls import MAX_BODY_BYTES, Arrival
 from linocut.api.cvm import CVM
 from linocut.api.displays import display_routes
+from linocut.api.downloads import download_routes
 from linocut.api.own import LINOCUT
 from linocut.api.sts import STS
 from linocut.api.table import Table
@@ -50,7 +52,13 @@ def create_app(cloud: Cloud, *, now: Callable[[], float] = time.time) -> ASGIApp
     async def metrics(_request: Request) -> Response:
         return Response(telemetry.page(), headers={"content-type": CONTENT_TYPE})
 
-    routes = [Route("/health", health), Route("/metrics", metrics), *upload_routes(cloud), *display_routes(cloud)]
+    routes = [
+        Route("/health", health),
+        Route("/metrics", metrics),
+        *upload_routes(cloud),
+        *download_routes(cloud),
+        *display_routes(cloud),
+    ]
     return Router(routes, default=_WireEndpoint(wire), redirect_slashes=False)
 
 

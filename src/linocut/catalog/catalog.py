@@ -13,6 +13,7 @@ from linocut.catalog.copies import Copies
 from linocut.catalog.disks import Disks
 from linocut.catalog.displays import Displays
 from linocut.catalog.engines import Engines, connect
+from linocut.catalog.exports import Exports
 from linocut.catalog.images import Images
 from linocut.catalog.instances import Instances
 from linocut.catalog.keys import Keys
@@ -52,6 +53,7 @@ class Tx:
         self.uploads = Uploads(connection)
         self.audit = Audit(connection)
         self.tasks = Tasks(connection)
+        self.exports = Exports(connection)
         self.copies = Copies(connection)
 
 

@@ -50,6 +50,8 @@ class ImageQuery:
     tag_values: tuple[str, ...] = ()
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     architectures: tuple[str, ...] | None = None
+    family: str | None = None
+    deprecated: bool | None = None
     offset: int = 0
     limit: int = DEFAULT_LIMIT
 
@@ -149,6 +151,10 @@ def _conditions(query: ImageQuery) -> list[ColumnElement[bool]]:
         conditions.append(IMAGES.c.image_id.in_(query.ids))
     if query.architectures is not None:
         conditions.append(IMAGES.c.architecture.in_(query.architectures))
+    if query.family is not None:
+        conditions.append(IMAGES.c.family == query.family)
+    if query.deprecated is not None:
+        conditions.append(IMAGES.c.deprecated.is_(query.deprecated))
     if query.image_ids:
         conditions.append(IMAGES.c.image_id.in_(query.image_ids))
     if query.states:

@@ -510,6 +510,20 @@ TASKS: Final = Table(
     sqlite_autoincrement=True,  # the number of a task that was removed is never given again
 )
 
+EXPORTS: Final = Table(
+    "exports",
+    METADATA,
+    _id("image_id", "images.image_id", primary_key=True),
+    _owner(),
+    _id("region"),
+    _text("bucket"),
+    Column("keys", Ids, nullable=False),
+    _text("format"),
+    _text("request_id"),
+    _time("created_at"),
+    Index("ix_exports_own", "owner", "region"),
+)
+
 COPIES: Final = Table(
     "copies",
     METADATA,

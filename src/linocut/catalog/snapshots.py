@@ -37,8 +37,11 @@ class Snapshots:
         if self._connection.execute(update(SNAPSHOTS).where(*creating).values(**done)).rowcount != 1:
             raise lost_race(f"{snapshot_id} is not {SnapshotState.CREATING}")
 
-    def set_root(self, snapshot_id: SnapshotId, root: RootDigest) -> None:
-        """Say which tree the snapshot is to hold, whose nodes are in the region store. Raises LostRace unless it is CREATING."""
+    def set_root(self, snapshot_id: SnapshotId, root: RootDigest | None) -> None:
+        """Say which tree the snapshot is to hold, whose nodes are in the region store, or that it holds none after all.
+
+        Raises LostRace unless it is CREATING.
+        """
         creating = (SNAPSHOTS.c.snapshot_id == snapshot_id, SNAPSHOTS.c.state == SnapshotState.CREATING)
         if self._connection.execute(update(SNAPSHOTS).where(*creating).values(root=root)).rowcount != 1:
             raise lost_race(f"{snapshot_id} is not {SnapshotState.CREATING}")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from linocut.catalog import ImageChanges, Page, Tx, VisibleImage
+from linocut.catalog import ImageChanges, ImageType, Page, Tx, VisibleImage
 from linocut.catalog import ImageQuery as CatalogQuery
 from linocut.cloud import listing, places
 from linocut.cloud.caller import Caller
@@ -14,12 +14,19 @@ from linocut.model.ids import ImageId, is_id
 from linocut.model.records import Image, Snapshot
 from linocut.model.states import ImageState
 
-__all__ = ["ImageQuery", "ImageUsage", "Page", "VisibleImage"]
+__all__ = ["ImageQuery", "ImageType", "ImageUsage", "Page", "VisibleImage"]
 
-_FILTERS: Final = frozenset({"image-id", "image-type", "image-name", "platform", "image-state", "tag-key", "tag-value"})
+_FILTERS: Final = frozenset(
+    {
+        *("image-id", "image-type", "image-name", "platform", "image-state", "tag-key", "tag-value"),
+        *("dedicated-cluster-id", "cdc-cache-status"),
+    }
+)
+_DEDICATED: Final = frozenset({"dedicated-cluster-id", "cdc-cache-status"})
+"""Filters for what dedicated clusters cache; there are none here, so nothing passes them."""
 _TYPES: Final = frozenset({"PUBLIC_IMAGE", "PRIVATE_IMAGE", "SHARED_IMAGE", "MARKET_IMAGE"})
 _IDS: Final = 100
-_TRANSIENT: Final = frozenset({ImageState.CREATING, ImageState.IMPORTING})
+_TRANSIENT: Final = frozenset({ImageState.CREATING, ImageState.IMPORTING, ImageState.SYNCING, ImageState.EXPORTING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,8 @@ def list_images(cloud: Cloud, caller: Caller, query: ImageQuery) -> Page[Visible
     if query.instance_type is not None:
         places.find_instance_type(query.instance_type)
         architectures = ("x86_64", "i386")
+    if _DEDICATED & filters.keys():
+        return Page((), 0)
     with cloud.catalog.read() as tx:
         return tx.images.visible(
             CatalogQuery(
@@ -93,8 +102,9 @@ def modify_image(
 ) -> None:
     """Change an own image's name, description, family (empty for none) or deprecation; None leaves a field as it is.
 
-    Raises ImageIdMalformed, ImageNotFound, ImageIsShared, ImageIsPublic, ImageStateForbids, ImageNameTaken, InvalidValue,
-    ValueTooLong, ImageFamilyInvalid. Source: CVM ModifyImageAttribute.
+    Those an image is shared with rely on what they see: it changes no more until its shares are cancelled, and a call that asks
+    for what is so already is harmless. Raises ImageIdMalformed, ImageNotFound, ImageIsShared, ImageIsPublic, ImageInShared,
+    ImageStateForbids, ImageNameTaken, InvalidValue, ValueTooLong, ImageFamilyInvalid. Source: CVM ModifyImageAttribute.
     """
     changes: ImageChanges = {}
     if name is not None:
@@ -109,15 +119,21 @@ def modify_image(
         image = own_image(tx, caller, image_id)
         if image.state in _TRANSIENT:
             raise errors.ImageStateForbids(f"Image {image_id} is {image.state}.")
-        if changes:
-            tx.images.update(image, **changes)
+        if all(getattr(image, field) == value for field, value in changes.items()):
+            return
+        tx.images.hold(image)
+        if tx.shares.count(image.image_id):
+            raise errors.ImageInShared(f"Image {image_id} is shared: cancel its shares first.")
+        tx.images.update(image, **changes)
 
 
 def delete_images(cloud: Cloud, caller: Caller, image_ids: Sequence[str], *, delete_snapshots: bool, dry_run: bool) -> None:
     """Delete own images, all or none of them; their snapshots stay unless `delete_snapshots`.
 
-    Instances started from them go on. Raises ImageIdMalformed, ImageNotFound, ImageIsShared, ImageIsPublic, ImageStateForbids,
-    ImageInShared, TooManyValues. Source: CVM DeleteImages.
+    A snapshot that another image is made of stays all the same. Instances started from the images go on.
+
+    Raises ImageIdMalformed, ImageNotFound, ImageIsShared, ImageIsPublic, ImageStateForbids, ImageInShared, TooManyValues.
+    Source: CVM DeleteImages.
     """
     listing.check_count("ImageIds", image_ids, _IDS)
     with cloud.catalog.begin() as tx:
@@ -130,10 +146,36 @@ def delete_images(cloud: Cloud, caller: Caller, image_ids: Sequence[str], *, del
                 raise errors.ImageInShared(f"Image {image_id} is shared: cancel its shares first.")
             if dry_run:
                 continue
-            snapshots = tx.images.snapshots_of(image.image_id)
+            bound = tx.snapshots.bound(image.image_id)
             tx.images.remove(image)
             if delete_snapshots or image.state is not ImageState.NORMAL:
-                tx.snapshots.remove([snapshot.snapshot_id for snapshot in snapshots])
+                tx.snapshots.remove(bound)
+
+
+def image_of_family(cloud: Cloud, caller: Caller, family: str) -> VisibleImage | None:
+    """Return the image that a family stands for, or None: the newest that is NORMAL and not deprecated.
+
+    A caller's own images come before those shared to it, and these before public ones, whatever their age: who builds a newer
+    `debian-12` gets it. Raises ImageFamilyInvalid. Source: CVM DescribeImageFromFamily.
+    """
+    if not rules.image_family(family):
+        raise errors.ImageFamilyInvalid("ImageFamily is empty.")
+    with cloud.catalog.read() as tx:
+        for kind in (ImageType.PRIVATE_IMAGE, ImageType.SHARED_IMAGE, ImageType.PUBLIC_IMAGE):
+            page = tx.images.visible(
+                CatalogQuery(
+                    caller=caller.account.uin,
+                    region=caller.region,
+                    types=(kind,),
+                    states=(ImageState.NORMAL,),
+                    family=family,
+                    deprecated=False,
+                    limit=1,
+                )
+            )
+            if page.items:
+                return page.items[0]
+    return None
 
 
 def image_quota(cloud: Cloud, _caller: Caller) -> int:
@@ -147,8 +189,8 @@ def image_usage(cloud: Cloud, caller: Caller, image_ids: Sequence[str]) -> tuple
     with cloud.catalog.read() as tx:
         images = [_owned(tx, caller, image_id) for image_id in image_ids]
         snapshots = [tx.images.snapshots_of(image.image_id) for image in images]
-        owned = tx.snapshots.owned(caller.account.uin, caller.region)
-    return tuple(_usage(cloud, caller, image, mine, owned) for image, mine in zip(images, snapshots, strict=True))
+        owned = {image.region: tx.snapshots.owned(caller.account.uin, image.region) for image in images}
+    return tuple(_usage(cloud, image, mine, owned[image.region]) for image, mine in zip(images, snapshots, strict=True))
 
 
 def own_image(tx: Tx, caller: Caller, image_id: str) -> Image:
@@ -194,8 +236,8 @@ def _known(filter_name: str, values: tuple[str, ...], known: frozenset[str]) -> 
     return values
 
 
-def _usage(cloud: Cloud, caller: Caller, image: Image, mine: tuple[Snapshot, ...], owned: tuple[Snapshot, ...]) -> ImageUsage:
-    store = cloud.stores.store(caller.region)
+def _usage(cloud: Cloud, image: Image, mine: tuple[Snapshot, ...], owned: tuple[Snapshot, ...]) -> ImageUsage:
+    store = cloud.stores.store(image.region)
     roots = [snapshot.root for snapshot in mine if snapshot.root is not None]
     mine_ids = {snapshot.snapshot_id for snapshot in mine}
     older = [

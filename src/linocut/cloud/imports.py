@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from linocut.catalog import Tx
 from linocut.cloud import tasks
+from linocut.cloud.buckets import bucket_url
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.new_images import DryRunPassed, add_new_image, end_dry_run, new_snapshot, take_quota
@@ -21,6 +22,7 @@ __all__ = ["ImportOrder", "ImportSystems", "import_image", "import_systems"]
 _ARCHITECTURES: Final = frozenset({"x86_64", "i386", "arm_64"})
 _LICENSES: Final = frozenset({"TencentCloud", "BYOL"})
 _BOOT_MODES: Final = frozenset({"Legacy BIOS", "UEFI"})
+_SCHEMES: Final = frozenset({"http", "https", "s3", "upload"})
 _URL_CHARACTERS: Final = 4096
 _DATA_DISKS: Final = 20
 
@@ -50,7 +52,7 @@ def import_image(cloud: Cloud, caller: Caller, order: ImportOrder) -> ImageId | 
     Raises InvalidValue, ValueTooLong, ImageNameTaken, ImageQuotaExceeded, OsTypeUnsupported, OsVersionUnsupported, UrlInvalid,
     LicenseTypeInvalid, BootModeInvalid, ImageFamilyInvalid, UploadNotFound, UploadIncomplete. Source: CVM ImportImage.
     """
-    urls = (order.url, *order.data_disk_urls)
+    urls = tuple(_source(cloud, caller, url) for url in (order.url, *order.data_disk_urls))
     image = _image_to_import(cloud, caller, order, urls)
     snapshots = tuple(
         new_snapshot(cloud, caller, image, usage=DiskUsage.DATA_DISK if position else DiskUsage.SYSTEM_DISK, size_bytes=0)
@@ -88,8 +90,6 @@ def _image_to_import(cloud: Cloud, caller: Caller, order: ImportOrder, urls: tup
         )
     if len(urls) > _DATA_DISKS + 1:
         raise errors.TooManyValues(f"ImportImageDataDiskList takes up to {_DATA_DISKS} disks.")
-    for url in urls:
-        _check_url(url)
     return Image(
         image_id=ImageId(new_id("img", cloud.randomness)),
         owner=caller.account.uin,
@@ -119,15 +119,17 @@ def _image_to_import(cloud: Cloud, caller: Caller, order: ImportOrder, urls: tup
     )
 
 
-def _check_url(url: str) -> None:
+def _source(cloud: Cloud, caller: Caller, url: str) -> str:
+    """Return where to get a file from: an http, https, upload or `s3://bucket/key` URL. Raises UrlInvalid."""
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
         raise errors.UrlInvalid("ImageUrl is no URL.") from error
     printable = url.isprintable() and " " not in url
-    if parts.scheme not in {"http", "https", "upload"} or not parts.netloc or not printable or len(url) > _URL_CHARACTERS:
-        raise errors.UrlInvalid("ImageUrl takes an http or https URL.")
+    if parts.scheme not in _SCHEMES or not parts.netloc or not printable or len(url) > _URL_CHARACTERS:
+        raise errors.UrlInvalid("ImageUrl takes an http or https URL, or s3://BUCKET/KEY.")
+    return url if parts.scheme == "upload" else bucket_url(cloud, caller, url)
 
 
 def _check_upload(cloud: Cloud, caller: Caller, tx: Tx, url: str) -> None:

@@ -1,10 +1,11 @@
 """What a foreign disk file is, whether it is safe, how it comes here, and how its content goes on.
 
 `fetch` brings a file, `inspect_disk` decides once what it is and proves it safe, `convert_into` writes the disk in it to an NBD
-export. All three block, may be called from any thread, and raise FormatError alone for what the file, the server or the limits
-bring about.
+export; `convert_out` writes the disk of an export to a file, and a `Bucket` keeps files. All of them block, may be called from
+any thread, and raise FormatError alone for what the file, the server or the limits bring about.
 """
 
+from linocut.formats.buckets import Bucket, BucketFile, is_bucket_base, is_file_key
 from linocut.formats.connection import FetchPolicy
 from linocut.formats.conversion import convert_into
 from linocut.formats.disk import DiskFile, DiskFormat, DiskLimits, RunAs
@@ -16,13 +17,18 @@ from linocut.formats.errors import (
     FetchRefused,
     FormatError,
     NoSpace,
+    PutFailed,
     UnsafeDisk,
     UnsupportedDisk,
 )
+from linocut.formats.exporting import EXPORT_FORMATS, convert_out
 from linocut.formats.fetching import Fetched, fetch
 from linocut.formats.inspection import inspect_disk
 
 __all__ = [
+    "EXPORT_FORMATS",
+    "Bucket",
+    "BucketFile",
     "Cancelled",
     "ConversionFailed",
     "DiskFile",
@@ -35,10 +41,14 @@ __all__ = [
     "Fetched",
     "FormatError",
     "NoSpace",
+    "PutFailed",
     "RunAs",
     "UnsafeDisk",
     "UnsupportedDisk",
     "convert_into",
+    "convert_out",
     "fetch",
     "inspect_disk",
+    "is_bucket_base",
+    "is_file_key",
 ]

@@ -44,7 +44,7 @@ def convert_into(
         arguments += [qemu_img.source_node(disk.format, descriptor), qemu_img.nbd_node(folder, nbd_socket.name, export)]
         with qemu_img.start(arguments, [descriptor, folder], limits) as process:
             try:
-                messages = _follow(process, limits.timeout_s, progress, cancelled)
+                messages = follow(process, limits.timeout_s, progress, cancelled)
             except BaseException:
                 process.kill()
                 raise
@@ -52,7 +52,7 @@ def convert_into(
     progress(1.0)
 
 
-def _follow(
+def follow(
     process: subprocess.Popen[bytes], timeout_s: float, progress: Callable[[float], None], cancelled: Callable[[], bool]
 ) -> bytes:
     """Report progress until qemu-img closes its outputs, and return the end of its messages."""
@@ -63,7 +63,7 @@ def _follow(
             selector.register(output, selectors.EVENT_READ)  # type: ignore[arg-type]  # both are pipes
         while selector.get_map():
             if cancelled():
-                raise Cancelled("The import was cancelled.")
+                raise Cancelled("The conversion was cancelled.")
             if time.monotonic() > deadline:
                 raise ConversionFailed("The disk took too long to convert.", f"{timeout_s} s")
             for key, _ in selector.select(_POLL_S):

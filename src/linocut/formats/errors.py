@@ -41,6 +41,10 @@ class FetchFailed(FormatError):
     """The server could not be reached, answered with an error or a page, or ended early, stalled or trickled."""
 
 
+class PutFailed(FormatError):
+    """A bucket did not take a file."""
+
+
 class ConversionFailed(FormatError):
     """QEMU could not read the file to its end, or could not write the target."""
 

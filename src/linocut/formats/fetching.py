@@ -10,7 +10,6 @@ the bytes on disk.
 import base64
 import errno
 import hashlib
-import os
 import re
 import shutil
 import ssl
@@ -27,9 +26,9 @@ import msgspec
 from linocut.formats.connection import CheckedBackend, FetchPolicy, Interrupted, Patience
 from linocut.formats.disk import DiskLimits
 from linocut.formats.errors import DiskTooLarge, FetchFailed, FetchRefused, FormatError, NoSpace
+from linocut.formats.sparse import append
 
 _BLOCK_BYTES: Final = 2**20
-_ZEROS: Final = bytes(2 * _BLOCK_BYTES)
 _SCHEMES: Final = ("http", "https")
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _RETRIED: Final = (408, 425, 429, 500, 502, 503, 504)
@@ -242,7 +241,7 @@ class _Download:
                 if part.size_bytes + len(block) > self.limits.file_size_bytes:
                     reason = f"The file is larger than the limit of {self.limits.file_size_bytes} bytes."
                     raise DiskTooLarge(reason, f"after {part.size_bytes} bytes")
-                _append(stream.fileno(), block, part.size_bytes)
+                append(stream.fileno(), block, part.size_bytes)
                 part.digest.update(block)
                 part.size_bytes += len(block)
                 self.progress(part.size_bytes, part.total_bytes)
@@ -345,14 +344,3 @@ def _require_no_page(block: bytes, content_type: str) -> None:
     is_text = b"\0" not in start and start.decode("utf-8", "ignore").encode() == start
     if _PAGE.match(start) or (is_text and content_type.strip().lower().startswith(_TEXT_TYPES)):
         raise FetchFailed("The address answered with a page of text, not with a disk image.", f"{content_type[:100]}")
-
-
-def _append(descriptor: int, block: bytes, at: int) -> None:
-    """Write a block at the end of the file; one of zeros only makes it longer, for most of a raw disk is nothing."""
-    if block == _ZEROS[: len(block)]:
-        os.ftruncate(descriptor, at + len(block))
-        return
-    view = memoryview(block)
-    while view:
-        written = os.pwrite(descriptor, view, at)
-        view, at = view[written:], at + written

@@ -4,8 +4,9 @@ The file reaches qemu-img as an open descriptor (`/proc/self/fd/N`), so no file 
 inspected, and the directories above it need not be open to the unprivileged user. Nodes are given as JSON objects that name
 each driver and forbid a backing file; nothing is probed.
 
-`prlimit` sets memory, processor time and no file output at all; `setpriv` drops the user, groups and capabilities where we are
-root, forbids new privileges, and has the kernel end qemu-img if we die. Both exec, so the process id is qemu-img's own.
+`prlimit` sets memory, processor time and how much may be written to a file, which is nothing at all but for exports; `setpriv`
+drops the user, groups and capabilities where we are root, forbids new privileges, and has the kernel end qemu-img if we die. Both
+exec, so the process id is qemu-img's own.
 """
 
 import json
@@ -71,10 +72,12 @@ def opened(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def start(arguments: Sequence[str], descriptors: Sequence[int], limits: DiskLimits) -> subprocess.Popen[bytes]:
-    """Start qemu-img under its limits, holding the descriptors; its outputs are pipes, for it may write no file."""
+def start(
+    arguments: Sequence[str], descriptors: Sequence[int], limits: DiskLimits, *, output_bytes: int = 0
+) -> subprocess.Popen[bytes]:
+    """Start qemu-img under its limits, holding the descriptors; it writes no file of more than `output_bytes`."""
     return subprocess.Popen(
-        [*_launcher(limits), "qemu-img", *arguments],
+        [*_launcher(limits, output_bytes), "qemu-img", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -110,8 +113,8 @@ def detail_of(messages: bytes) -> str:
     return messages[-_DETAIL_BYTES:].decode("utf-8", "replace").strip()
 
 
-def _launcher(limits: DiskLimits) -> list[str]:
-    bounds = [f"--as={limits.memory_bytes}", f"--cpu={limits.cpu_s}", "--fsize=0", "--core=0"]
+def _launcher(limits: DiskLimits, output_bytes: int) -> list[str]:
+    bounds = [f"--as={limits.memory_bytes}", f"--cpu={limits.cpu_s}", f"--fsize={output_bytes}", "--core=0"]
     privileges = ["--no-new-privs", "--pdeathsig=KILL"]
     if limits.run_as is not None:
         user = [f"--reuid={limits.run_as.uid}", f"--regid={limits.run_as.gid}", "--clear-groups"]

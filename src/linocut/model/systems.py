@@ -73,6 +73,12 @@ def find_system(os_type: str, os_version: str) -> System:
     return system
 
 
+def platform_of(os_name: str) -> str:
+    """Return the platform of an operating system by the name that users see, such as `Debian 12 64bit`."""
+    fitting = [system for system in _BY_LOWER_NAME.values() if os_name.startswith(f"{system.title} ")]
+    return max(fitting, key=lambda system: len(system.title)).platform if fitting else "Other Linux"
+
+
 def import_systems_offered() -> ImportSystems:
     """Return the systems by kind."""
     return ImportSystems(

@@ -5,7 +5,7 @@ One module a noun, each with its wire structures, its handlers, and the list of 
 
 from typing import Final
 
-from linocut.api.cvm import displays, image_lists, image_making, images, instances, keys, places, sharing
+from linocut.api.cvm import displays, exports, image_lists, image_making, images, instances, keys, places, sharing, syncing
 from linocut.api.table import Service
 
 CVM: Final = Service(
@@ -16,7 +16,9 @@ CVM: Final = Service(
         *image_lists.ACTIONS,
         *image_making.ACTIONS,
         *images.ACTIONS,
+        *exports.ACTIONS,
         *sharing.ACTIONS,
+        *syncing.ACTIONS,
         *instances.ACTIONS,
         *displays.ACTIONS,
         *keys.ACTIONS,

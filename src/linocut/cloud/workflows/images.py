@@ -17,6 +17,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from linocut.cloud import tasks
+from linocut.cloud.buckets import open_bucket
 from linocut.cloud.context import Cloud
 from linocut.cloud.uploads import remove_upload, upload_file
 from linocut.cloud.workflows.durable import Failed, step, workflow
@@ -104,6 +105,11 @@ def fetch_disk(cloud: Cloud, image_id: str, position: int, count: int) -> None:
         _take_upload(cloud, urlsplit(url).netloc, file)
         return
     if file.exists():
+        return
+    if urlsplit(url).scheme == "s3":
+        bucket, _, key = url.removeprefix("s3://").partition("/")
+        wanted = tasks.canceller(cloud, image_id, image.request_id)
+        open_bucket(cloud, bucket).download(key, file, limits=_limits(cloud), progress=show, cancelled=wanted)
         return
     fetch(
         url,

@@ -7,6 +7,7 @@ knows is removed; a row whose machine has ended says so.
 import shutil
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -15,7 +16,8 @@ from linocut.cloud import tasks
 from linocut.cloud.context import Cloud
 from linocut.cloud.uploads import remove_stale
 from linocut.cloud.workflows.durable import Engine, Progress
-from linocut.cloud.workflows.images import fail_image, import_directory
+from linocut.cloud.workflows.exports import end_export
+from linocut.cloud.workflows.images import fail_image
 from linocut.cloud.workflows.instances import is_alive, settle_row
 from linocut.machines import MachineState
 from linocut.model.errors import LostRace
@@ -31,6 +33,7 @@ _log = structlog.get_logger(__name__)
 def reconcile(cloud: Cloud, engine: Engine) -> None:
     """Make rows and host agree. May run at any time, and again."""
     _reconcile_images(cloud, engine)
+    _reconcile_exports(cloud, engine)
     _reconcile_instances(cloud, engine)
     _remove_strange_machines(cloud)
     _remove_strange_files(cloud)
@@ -58,6 +61,19 @@ def _reconcile_images(cloud: Cloud, engine: Engine) -> None:
                 engine.start(names[image.state], image.image_id)
             case Progress.ENDED:
                 fail_image(cloud, image.image_id, _LOST)
+            case Progress.UNDER_WAY:
+                pass
+
+
+def _reconcile_exports(cloud: Cloud, engine: Engine) -> None:
+    with cloud.catalog.read() as tx:
+        exports = tx.exports.all()
+    for export in exports:
+        match engine.progress("export-image", export.image_id, key=export.request_id):
+            case Progress.UNKNOWN:
+                engine.start("export-image", export.image_id, key=export.request_id)
+            case Progress.ENDED:
+                end_export(cloud, export.image_id, export.request_id, _LOST)
             case Progress.UNDER_WAY:
                 pass
 
@@ -161,15 +177,16 @@ def _remove_strange_machines(cloud: Cloud) -> None:
 
 
 def _remove_strange_files(cloud: Cloud) -> None:
-    directory = import_directory(cloud, "")
-    if not directory.is_dir():
-        return
-    entries = list(directory.iterdir())  # before the rows are read: an import that begins meanwhile is not strange
-    with cloud.catalog.read() as tx:
-        importing = {image.image_id for image in tx.images.in_states([ImageState.IMPORTING])}
-    for entry in entries:
-        if ImageId(entry.name) not in importing:
+    strange = [entry for folder in ("imports", "exports") for entry in _entries(cloud.settings.state / folder)]
+    with cloud.catalog.read() as tx:  # after the entries: what begins meanwhile is not strange
+        under_way = {image.image_id for image in tx.images.in_states([ImageState.IMPORTING, ImageState.EXPORTING])}
+    for entry in strange:
+        if ImageId(entry.name) not in under_way:
             shutil.rmtree(entry, ignore_errors=True)
+
+
+def _entries(directory: Path) -> list[Path]:
+    return list(directory.iterdir()) if directory.is_dir() else []
 
 
 def _is_idle(instance: Instance) -> bool:
