@@ -63,6 +63,7 @@ NAMING_IDS: dict[str, Requests] = {
 NAMING_NONE = {
     "GetCallerIdentity",
     "AssumeRole",
+    "DescribeAuditEntries",
     "DescribeRegions",
     "DescribeZones",
     "DescribeInstanceTypeConfigs",

@@ -18,7 +18,7 @@ import msgspec
 from linocut.api.app import SERVICES
 from linocut.api.envelope import Shape
 from linocut.api.failures import COMMON_CODES
-from linocut.api.parameters import AsksNothing, OneOf, is_empty, never_asks
+from linocut.api.parameters import AsksNothing, Just, OneOf, is_empty, never_asks
 from linocut.api.table import Action, Service
 
 PAGE = Path(__file__).parents[2] / "docs" / "actions.md"
@@ -97,7 +97,9 @@ def _accepted(asks_nothing: AsksNothing) -> str:
         return "means nothing by itself"
     if isinstance(asks_nothing, OneOf):
         return f"may be empty or {' or '.join(f'`{value}`' for value in asks_nothing.harmless)}"
-    return (inspect.getdoc(asks_nothing) or "").splitlines()[0].rstrip(".").lower()
+    if isinstance(asks_nothing, Just):
+        return f"may be `{asks_nothing.harmless}`"
+    raise TypeError(f"what does {asks_nothing} accept? say so in words here")
 
 
 def _wrapped(names: list[str]) -> str:

@@ -50,6 +50,22 @@ def is_one_of(*harmless: object) -> AsksNothing:
     return OneOf(harmless)
 
 
+@dataclass(frozen=True, slots=True)
+class Just:
+    """Tells whether a value is this one, where even an empty value asks for something."""
+
+    harmless: object
+
+    def __call__(self, value: object) -> bool:
+        """Answer for this value."""
+        return value == self.harmless
+
+
+def is_just(harmless: object) -> AsksNothing:
+    """Return a question that is true of this alone, where even an empty value asks for something."""
+    return Just(harmless)
+
+
 def never_asks(_value: object) -> bool:
     """Answer yes: the parameter only qualifies another one, which is refused by itself."""
     return True

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import structlog
 
 from linocut.api.calls import Arrival, Call, read_call
@@ -102,10 +103,10 @@ class Wire:
             failure = _refused(error, action, arrival.request_id)
             body, code = encode_failure(failure, arrival.request_id), failure.code
         if action.is_mutating:
-            self._audit(accepted, code or "ok")
+            self._audit(accepted, code or "ok", body)
         return body, code or "OK"
 
-    def _audit(self, accepted: _Accepted, outcome: str) -> None:
+    def _audit(self, accepted: _Accepted, outcome: str, body: bytes) -> None:
         try:
             record_call(
                 self._cloud,
@@ -113,6 +114,7 @@ class Wire:
                 service=accepted.service,
                 action=accepted.action.name,
                 outcome=outcome,
+                said=(accepted.call.parameters, msgspec.json.decode(body, type=dict[str, object])),
             )
         except Exception:
             _log.exception(

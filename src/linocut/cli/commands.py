@@ -28,6 +28,10 @@ _GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         "Create and list accounts, on the state directory.",
         {"create": "accounts:create", "list": "accounts:list_all"},
     ),
+    "audit": (
+        "Show who changed what.",
+        {"list": "audit:list_entries"},
+    ),
     "image": (
         "Import, list, share and delete images.",
         {
