@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from linocut.api.calls import MAX_BODY_BYTES, Arrival
+from linocut.api.cbs import CBS
 from linocut.api.cvm import CVM
 from linocut.api.displays import display_routes
 from linocut.api.downloads import download_routes
@@ -37,7 +38,7 @@ from linocut.api.uploads import upload_routes
 from linocut.api.wire import Wire
 from linocut.cloud.context import Cloud
 
-SERVICES: Final = (CVM, STS, TAG, LINOCUT)
+SERVICES: Final = (CVM, CBS, STS, TAG, LINOCUT)
 _DROPPED_BYTES: Final = 8 * MAX_BODY_BYTES
 
 

@@ -6,25 +6,31 @@ transaction, `Catalog.read` one snapshot; both give a `Tx`, with one attribute f
 
 from linocut.catalog.audit import AuditQuery
 from linocut.catalog.catalog import Catalog, Tx
+from linocut.catalog.disk_query import DiskQuery, ListedDisk
 from linocut.catalog.image_query import ImageQuery, ImageType, VisibleImage
 from linocut.catalog.images import ImageChanges
 from linocut.catalog.instance_query import InstanceQuery
 from linocut.catalog.instances import InstanceChanges
 from linocut.catalog.networks import NetworkQuery
 from linocut.catalog.page import Page
+from linocut.catalog.snapshot_query import ListedSnapshot, SnapshotQuery
 from linocut.catalog.tasks import TaskQuery
 from linocut.catalog.uploads import Upload
 
 __all__ = [
     "AuditQuery",
     "Catalog",
+    "DiskQuery",
     "ImageChanges",
     "ImageQuery",
     "ImageType",
     "InstanceChanges",
     "InstanceQuery",
+    "ListedDisk",
+    "ListedSnapshot",
     "NetworkQuery",
     "Page",
+    "SnapshotQuery",
     "TaskQuery",
     "Tx",
     "Upload",

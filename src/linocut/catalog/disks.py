@@ -4,10 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TypedDict, Unpack
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
+from linocut.catalog.disk_query import DiskQuery, ListedDisk, matching
+from linocut.catalog.page import Page
 from linocut.catalog.rows import batches, guarded_update, lost_race, record_of, values_of
-from linocut.catalog.schema import DISKS
+from linocut.catalog.schema import DISKS, INSTANCES, SNAPSHOTS
+from linocut.catalog.tags import tags_of
 from linocut.model.ids import DiskId, InstanceId, RootDigest
 from linocut.model.records import Disk
 from linocut.model.states import DISK_MOVES, DiskState
@@ -47,6 +50,34 @@ class Disks:
             for row in self._connection.execute(query).mappings():
                 found[row["instance_id"]].append(record_of(Disk, row))
         return {instance_id: tuple(disks) for instance_id, disks in found.items()}
+
+    def list(self, query: DiskQuery) -> Page[ListedDisk]:
+        """Return a page of the account's disks in the region."""
+        source = DISKS.join(INSTANCES, INSTANCES.c.instance_id == DISKS.c.instance_id)
+        conditions = matching(query)
+        total = self._connection.execute(select(func.count()).select_from(source).where(*conditions)).scalar_one()
+        created = DISKS.c.created_at.asc() if query.oldest_first else DISKS.c.created_at.desc()
+        wanted = select(*DISKS.c, INSTANCES.c.charge_type).select_from(source).where(*conditions)
+        page = wanted.order_by(created, DISKS.c.position, DISKS.c.disk_id).offset(query.offset).limit(query.limit)
+        rows = self._connection.execute(page).mappings().all()
+        ids = [row["disk_id"] for row in rows]
+        tags, taken = tags_of(self._connection, ids), self._snapshots_taken(ids)
+        return Page(
+            tuple(
+                ListedDisk(record_of(Disk, row), row["charge_type"], tags.get(name, ()), *taken.get(name, (0, 0)))
+                for name, row in zip(ids, rows, strict=True)
+            ),
+            total,
+        )
+
+    def _snapshots_taken(self, disk_ids: Iterable[str]) -> Mapping[str, tuple[int, int]]:
+        """Return of each disk how many snapshots there are, and their size in bytes; a disk without any is absent."""
+        taken: dict[str, tuple[int, int]] = {}
+        for batch in batches(disk_ids):
+            of = SNAPSHOTS.c.disk_id
+            query = select(of, func.count(), func.sum(SNAPSHOTS.c.size_bytes)).where(of.in_(batch)).group_by(of)
+            taken |= {str(name): (int(count), int(size)) for name, count, size in self._connection.execute(query)}
+        return taken
 
     def move(self, disk: Disk, to: DiskState, **changes: Unpack[DiskChanges]) -> Disk:
         """Move the disk to another state, with other changes at once, and return it as it then is.

@@ -252,6 +252,8 @@ SNAPSHOTS: Final = Table(
     _id("disk_id", nullable=True),
     _number("percent"),
     _time("created_at"),
+    Index("ix_snapshots_own", "owner", "region", "created_at", "snapshot_id"),
+    Index("ix_snapshots_disk", "disk_id"),
     Index("ix_snapshots_roots", "region", "owner", "root"),
 )
 
@@ -405,6 +407,7 @@ DISKS: Final = Table(
     _flag("delete_with_instance"),
     _time("created_at"),
     Column("generation", BigInteger, nullable=False, server_default=text("0")),
+    Index("ix_disks_own", "owner", "region", "created_at", "disk_id"),
     Index("ix_disks_instance", "instance_id", "position"),
     Index("ix_disks_roots", "region", "base_root", "synced_root"),
 )

@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import Connection, delete, exists, insert, select, union, update
+from sqlalchemy import Connection, delete, exists, func, insert, select, union, update
 from sqlalchemy.exc import IntegrityError
 
+from linocut.catalog.page import Page
 from linocut.catalog.rows import batches, lost_race, record_of, values_of
-from linocut.catalog.schema import COPIES, DISKS, IMAGE_SNAPSHOTS, SNAPSHOTS
+from linocut.catalog.schema import COPIES, DISKS, IMAGE_SNAPSHOTS, IMAGES, SNAPSHOTS
+from linocut.catalog.snapshot_query import ListedSnapshot, SnapshotQuery, is_copy, matching
 from linocut.model.ids import ImageId, Region, RootDigest, SnapshotId, Uin
 from linocut.model.records import Snapshot
 from linocut.model.states import SnapshotState
@@ -72,6 +74,34 @@ class Snapshots:
         links = IMAGE_SNAPSHOTS.c
         query = select(links.image_id).where(links.snapshot_id == snapshot_id).order_by(links.image_id)
         return tuple(ImageId(image_id) for image_id in self._connection.scalars(query))
+
+    def list(self, query: SnapshotQuery) -> Page[ListedSnapshot]:
+        """Return a page of the account's snapshots in the region."""
+        conditions = matching(query)
+        total = self._connection.execute(select(func.count()).select_from(SNAPSHOTS).where(*conditions)).scalar_one()
+        created = SNAPSHOTS.c.created_at.asc() if query.oldest_first else SNAPSHOTS.c.created_at.desc()
+        source = SNAPSHOTS.outerjoin(DISKS, DISKS.c.disk_id == SNAPSHOTS.c.disk_id)
+        wanted = select(*SNAPSHOTS.c, DISKS.c.zone, is_copy().label("is_copy")).select_from(source)
+        ordered = wanted.where(*conditions).order_by(created, SNAPSHOTS.c.snapshot_id)
+        rows = self._connection.execute(ordered.offset(query.offset).limit(query.limit)).mappings().all()
+        images = self._named_images([row["snapshot_id"] for row in rows])
+        return Page(
+            tuple(
+                ListedSnapshot(record_of(Snapshot, row), images.get(row["snapshot_id"], ()), row["zone"], bool(row["is_copy"]))
+                for row in rows
+            ),
+            total,
+        )
+
+    def _named_images(self, snapshot_ids: Iterable[str]) -> dict[str, tuple[tuple[ImageId, str], ...]]:
+        found: dict[str, tuple[tuple[ImageId, str], ...]] = {}
+        for batch in batches(snapshot_ids):
+            links = IMAGE_SNAPSHOTS.c
+            source = IMAGE_SNAPSHOTS.join(IMAGES, IMAGES.c.image_id == links.image_id)
+            query = select(links.snapshot_id, IMAGES.c.image_id, IMAGES.c.name).select_from(source)
+            for row in self._connection.execute(query.where(links.snapshot_id.in_(batch)).order_by(IMAGES.c.image_id)):
+                found[row.snapshot_id] = (*found.get(row.snapshot_id, ()), (ImageId(row.image_id), row.name))
+        return found
 
     def live_roots(self, region: Region) -> set[RootDigest]:
         """Return every tree of the region that garbage collection must keep.

@@ -1,6 +1,7 @@
 """What all lists share: pages, filters and the number of ids. Source: CVM Describe actions."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -9,7 +10,20 @@ from linocut.model import errors
 _LONGEST_PAGE: Final = 100
 _FILTERS: Final = 10
 _VALUES: Final = 5
+BLOCK_VALUES: Final = 100
+"""Values of one filter of CBS."""
 _TAG_PREFIX: Final = "tag:"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockQuery:
+    """Which disks or snapshots to list: ids or filters, a page, and from which end."""
+
+    ids: tuple[str, ...] | None
+    filters: Mapping[str, tuple[str, ...]]
+    offset: int
+    limit: int
+    oldest_first: bool = False
 
 
 def check_page(offset: int, limit: int) -> None:
@@ -21,7 +35,7 @@ def check_page(offset: int, limit: int) -> None:
 
 
 def check_filters(
-    ids: tuple[str, ...] | None, filters: Mapping[str, tuple[str, ...]], known: frozenset[str]
+    ids: tuple[str, ...] | None, filters: Mapping[str, tuple[str, ...]], known: frozenset[str], *, values: int = _VALUES
 ) -> Mapping[str, tuple[str, ...]]:
     """Return the filters. Raises IdsWithFilters, FilterUnknown, TooManyFilterValues, TooManyValues."""
     if ids is not None and filters:
@@ -29,11 +43,11 @@ def check_filters(
     check_count("Ids", ids or (), _LONGEST_PAGE)
     if len(filters) > _FILTERS:
         raise errors.TooManyFilterValues(f"There are more than {_FILTERS} filters.")
-    for name, values in filters.items():
+    for name, wanted in filters.items():
         if name not in known and not (name.startswith(_TAG_PREFIX) and len(name) > len(_TAG_PREFIX)):
             raise errors.FilterUnknown(f"There is no filter {name}.")
-        if len(values) > _VALUES:
-            raise errors.TooManyFilterValues(f"Filter {name} has more than {_VALUES} values.")
+        if len(wanted) > values:
+            raise errors.TooManyFilterValues(f"Filter {name} has more than {values} values.")
     return filters
 
 

@@ -1,0 +1,8 @@
+"""The service `cbs`: disks and snapshots. Source: CBS API, version 2017-03-12."""
+
+from typing import Final
+
+from linocut.api.cbs import disks, snapshots
+from linocut.api.table import Service
+
+CBS: Final = Service(name="cbs", version="2017-03-12", actions=(*disks.ACTIONS, *snapshots.ACTIONS))

@@ -1,0 +1,76 @@
+"""Which of its snapshots an account asks for, filtered and paged; and what a list says of each beyond its record."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Column, ColumnElement, and_, exists, not_, or_
+
+from linocut.catalog.schema import COPIES, SNAPSHOTS
+from linocut.model.ids import ImageId, Region, Uin, Zone
+from linocut.model.records import Snapshot
+from linocut.model.states import SnapshotState
+
+DEFAULT_LIMIT: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotQuery:
+    """What a caller asks for. Filters are joined by AND, the values of one filter by OR; an empty filter asks for nothing.
+
+    `ids` is None when not asked for, and matches nothing when empty. `names` match any part of the name, whatever its case.
+    The newest come first, unless `oldest_first`.
+    """
+
+    owner: Uin
+    region: Region
+    ids: tuple[str, ...] | None = None
+    names: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    usages: tuple[str, ...] = ()
+    disk_ids: tuple[str, ...] = ()
+    oldest_first: bool = False
+    offset: int = 0
+    limit: int = DEFAULT_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSnapshot:
+    """A snapshot, the images that are made of it with their names, its disk's zone if there is the disk, and if it is a copy."""
+
+    snapshot: Snapshot
+    images: tuple[tuple[ImageId, str], ...]
+    zone: Zone | None
+    is_copy: bool
+
+
+def matching(query: SnapshotQuery) -> list[ColumnElement[bool]]:
+    """Return the conditions that a snapshot meets which the query asks for."""
+    exact: list[tuple[Column[str], tuple[str, ...]]] = [
+        (SNAPSHOTS.c.usage, query.usages),
+        (SNAPSHOTS.c.disk_id, query.disk_ids),
+    ]
+    conditions = [SNAPSHOTS.c.owner == query.owner, SNAPSHOTS.c.region == query.region]
+    conditions += [column.in_(values) for column, values in exact if values]
+    if query.states:
+        conditions.append(or_(*(_in_state(state) for state in query.states)))
+    if query.ids is not None:
+        conditions.append(SNAPSHOTS.c.snapshot_id.in_(query.ids))
+    if query.names:
+        conditions.append(or_(*(SNAPSHOTS.c.name.icontains(name, autoescape=True) for name in query.names)))
+    return conditions
+
+
+def is_copy() -> ColumnElement[bool]:
+    """Return the condition that a snapshot came, or comes, from another region."""
+    return exists().where(COPIES.c.snapshot_id == SNAPSHOTS.c.snapshot_id, COPIES.c.region == SNAPSHOTS.c.region)
+
+
+def _in_state(state: str) -> ColumnElement[bool]:
+    """Return the condition that a snapshot is in a state as the wire tells them apart: a copy is not CREATING but COPYING."""
+    match state:
+        case "COPYING_FROM_REMOTE":
+            return and_(SNAPSHOTS.c.state == SnapshotState.CREATING, is_copy())
+        case SnapshotState.CREATING:
+            return and_(SNAPSHOTS.c.state == SnapshotState.CREATING, not_(is_copy()))
+        case _:
+            return SNAPSHOTS.c.state == state
