@@ -24,6 +24,15 @@ DOCUMENTED: dict[str, str] = {
         InvalidParameterValue.InvalidLicenseType InvalidParameterValue.TagKeyNotFound InvalidParameterValue.TooLarge
         OperationDenied.InnerUserProhibitAction RegionAbilityLimit.UnsupportedToImportImage
     """,
+    "SyncImages": """
+        FailedOperation.InvalidImageState ImageQuotaLimitExceeded InvalidImageId.IncorrectState InvalidImageId.Malformed
+        InvalidImageId.NotFound InvalidImageId.TooLarge InvalidImageName.Duplicate InvalidParameter.InstanceImageNotSupport
+        InvalidParameter.InvalidKmsKeyId InvalidParameterValue.InvalidImageId InvalidParameterValue.InvalidImageState
+        InvalidParameterValue.InvalidRegion InvalidParameterValue.LimitExceeded InvalidRegion.NotFound
+        InvalidRegion.Unavailable UnsupportedOperation.EncryptedImagesNotSupported
+        UnsupportedOperation.LocationImageNotSupported UnsupportedOperation.Region
+        UnsupportedOperation.SyncEncryptImageNotSupport
+    """,
     "DescribeImportImageOs": """
         FailedOperation.IllegalTagKey InvalidFilter InvalidFilterValue.LimitExceeded InvalidImageId.Malformed
         InvalidInstanceType.Malformed InvalidParameter.InvalidParameterCoexistImageIdsFilters
@@ -300,5 +309,112 @@ DOCUMENTED: dict[str, str] = {
         InvalidInstanceType.Malformed InvalidParameterValue.InstanceIdMalformed InvalidParameterValue.InvalidAppIdFormat
         InvalidParameterValue.LimitExceeded InvalidParameterValue.ZoneNotSupported InvalidRegion.NotFound
         InvalidZone.MismatchRegion ResourceInsufficient.AvailabilityZoneSoldOut UnsupportedOperation
+    """,
+    "ResetInstance": """
+        FailedOperation.InvalidInstanceApplicationRoleEmr InternalError.TradeUnknownError InternalServerError
+        InvalidAccount.InsufficientBalance InvalidAccount.UnpaidOrder InvalidImageId.Malformed InvalidImageId.NotFound
+        InvalidInstance.NotSupported InvalidInstanceId.Malformed InvalidInstanceId.NotFound
+        InvalidInstanceType.Malformed InvalidKeyPairId.Malformed InvalidParameter.HostNameIllegal
+        InvalidParameter.InstanceImageNotSupport InvalidParameter.ParameterConflict InvalidParameterValue
+        InvalidParameterValue.IllegalHostName InvalidParameterValue.InstanceIdMalformed
+        InvalidParameterValue.InstanceTypeNotFound InvalidParameterValue.InvalidAppIdFormat
+        InvalidParameterValue.InvalidImageForGivenInstanceType InvalidParameterValue.InvalidImageFormat
+        InvalidParameterValue.InvalidImageId InvalidParameterValue.InvalidImageIdForRetsetInstance
+        InvalidParameterValue.InvalidImageState InvalidParameterValue.InvalidPassword
+        InvalidParameterValue.InvalidUserDataFormat InvalidParameterValue.KeyPairNotFound
+        InvalidParameterValue.LimitExceeded InvalidParameterValue.RequiredLocationImage
+        InvalidParameterValue.ZoneNotSupported MissingParameter MissingParameter.MonitorService
+        MutexOperation.TaskRunning OperationDenied.ChcInstallCloudImageWithoutDeployNetwork
+        OperationDenied.InstanceOperationInProgress ResourceInUse ResourceInsufficient.CloudDiskSoldOut
+        ResourceNotFound.KeyPairNotFound ResourcesSoldOut.SpecifiedInstanceType UnauthorizedOperation.InvalidToken
+        UnauthorizedOperation.MFAExpired UnauthorizedOperation.MFANotFound UnsupportedOperation
+        UnsupportedOperation.InstanceChargeType UnsupportedOperation.InstanceStateCorrupted
+        UnsupportedOperation.InstanceStateEnterRescueMode UnsupportedOperation.InstanceStateEnterServiceLiveMigrate
+        UnsupportedOperation.InstanceStateExitRescueMode UnsupportedOperation.InstanceStateExitServiceLiveMigrate
+        UnsupportedOperation.InstanceStateFreezing UnsupportedOperation.InstanceStateIsolating
+        UnsupportedOperation.InstanceStatePending UnsupportedOperation.InstanceStateRebooting
+        UnsupportedOperation.InstanceStateRescueMode UnsupportedOperation.InstanceStateServiceLiveMigrate
+        UnsupportedOperation.InstanceStateShutdown UnsupportedOperation.InstanceStateStarting
+        UnsupportedOperation.InstanceStateStopping UnsupportedOperation.InstanceStateTerminated
+        UnsupportedOperation.InstanceStateTerminating UnsupportedOperation.InstanceTypeNotSupportGridLicence
+        UnsupportedOperation.InvalidImageLicenseTypeForReset UnsupportedOperation.KeyPairUnsupportedWindows
+        UnsupportedOperation.ModifyEncryptionNotSupported UnsupportedOperation.RawLocalDiskInsReinstalltoQcow2
+        UnsupportedOperation.StoppedModeStopCharging
+    """,
+    "ResetInstancesPassword": """
+        FailedOperation.InvalidInstanceApplicationRole InternalServerError InvalidInstance.NotSupported
+        InvalidInstanceId.Malformed InvalidInstanceId.NotFound InvalidParameterValue
+        InvalidParameterValue.InstanceIdMalformed InvalidParameterValue.InvalidPassword
+        InvalidParameterValue.LimitExceeded InvalidParameterValue.TooLong MissingParameter MutexOperation.TaskRunning
+        OperationDenied.InstanceOperationInProgress UnauthorizedOperation.MFAExpired UnauthorizedOperation.MFANotFound
+        UnsupportedOperation.InstanceReinstallFailed UnsupportedOperation.InstanceStateEnterRescueMode
+        UnsupportedOperation.InstanceStateExitRescueMode UnsupportedOperation.InstanceStateFreezing
+        UnsupportedOperation.InstanceStateIsolating UnsupportedOperation.InstanceStatePending
+        UnsupportedOperation.InstanceStateRebooting UnsupportedOperation.InstanceStateRescueMode
+        UnsupportedOperation.InstanceStateRunning UnsupportedOperation.InstanceStateServiceLiveMigrate
+        UnsupportedOperation.InstanceStateShutdown UnsupportedOperation.InstanceStateStarting
+        UnsupportedOperation.InstanceStateStopping UnsupportedOperation.InstanceStateTerminating
+        UnsupportedOperation.SpecialInstanceType UnsupportedOperation.StoppedModeStopCharging
+    """,
+    "AssociateInstancesKeyPairs": """
+        InternalServerError InvalidInstance.NotSupported InvalidInstanceId.Malformed InvalidInstanceId.NotFound
+        InvalidKeyPairId.Malformed InvalidKeyPairId.NotFound InvalidParameterValue
+        InvalidParameterValue.InstanceIdMalformed InvalidParameterValue.KeyPairNotSupported
+        InvalidParameterValue.LimitExceeded MissingParameter MutexOperation.TaskRunning
+        OperationDenied.InstanceOperationInProgress UnauthorizedOperation.MFAExpired UnauthorizedOperation.MFANotFound
+        UnsupportedOperation.InstanceOsWindows UnsupportedOperation.InstanceStateEnterServiceLiveMigrate
+        UnsupportedOperation.InstanceStateExitRescueMode UnsupportedOperation.InstanceStateFreezing
+        UnsupportedOperation.InstanceStateIsolating UnsupportedOperation.InstanceStatePending
+        UnsupportedOperation.InstanceStateRebooting UnsupportedOperation.InstanceStateRescueMode
+        UnsupportedOperation.InstanceStateRunning UnsupportedOperation.InstanceStateShutdown
+        UnsupportedOperation.InstanceStateStarting UnsupportedOperation.InstanceStateStopping
+        UnsupportedOperation.InstanceStateTerminating UnsupportedOperation.StoppedModeStopCharging
+    """,
+    "DisassociateInstancesKeyPairs": """
+        InternalServerError InvalidInstance.NotSupported InvalidInstanceId.Malformed InvalidInstanceId.NotFound
+        InvalidKeyPairId.Malformed InvalidKeyPairId.NotFound InvalidParameterValue
+        InvalidParameterValue.InstanceIdMalformed InvalidParameterValue.LimitExceeded MissingParameter
+        MutexOperation.TaskRunning OperationDenied.InstanceOperationInProgress UnsupportedOperation.InstanceOsWindows
+        UnsupportedOperation.InstanceStateBanning UnsupportedOperation.InstanceStateEnterRescueMode
+        UnsupportedOperation.InstanceStateFreezing UnsupportedOperation.InstanceStatePending
+        UnsupportedOperation.InstanceStateRebooting UnsupportedOperation.InstanceStateRescueMode
+        UnsupportedOperation.InstanceStateRunning UnsupportedOperation.InstanceStateShutdown
+        UnsupportedOperation.InstanceStateStarting UnsupportedOperation.InstanceStateStopping
+        UnsupportedOperation.InstanceStateTerminating UnsupportedOperation.StoppedModeStopCharging
+    """,
+    "ModifyInstancesAttribute": """
+        AuthFailure.CamRoleNameAuthenticateFailed FailedOperation.InvalidInstanceApplicationRole
+        FailedOperation.SecurityGroupActionFailed InternalServerError InvalidInstance.NotSupported
+        InvalidInstanceId.Malformed InvalidInstanceId.NotFound InvalidInstanceName.TooLong
+        InvalidParameter.HostNameIllegal InvalidParameterValue InvalidParameterValue.CamRoleNameMalformed
+        InvalidParameterValue.IllegalHostName InvalidParameterValue.InstanceIdMalformed
+        InvalidParameterValue.InvalidUserDataFormat InvalidParameterValue.LimitExceeded
+        InvalidSecurityGroupId.NotFound LimitExceeded.AssociateUSGLimitExceeded
+        LimitExceeded.CvmsVifsPerSecGroupLimitExceeded LimitExceeded.SingleUSGQuota MissingParameter
+        MutexOperation.TaskRunning OperationDenied.InstanceOperationInProgress UnauthorizedOperation.MFANotFound
+        UnsupportedOperation.InstanceReinstallFailed UnsupportedOperation.InstanceStateEnterRescueMode
+        UnsupportedOperation.InstanceStateEnterServiceLiveMigrate UnsupportedOperation.InstanceStateExitRescueMode
+        UnsupportedOperation.InstanceStateExitServiceLiveMigrate UnsupportedOperation.InstanceStateFreezing
+        UnsupportedOperation.InstanceStateIsolating UnsupportedOperation.InstanceStatePending
+        UnsupportedOperation.InstanceStateRebooting UnsupportedOperation.InstanceStateRescueMode
+        UnsupportedOperation.InstanceStateServiceLiveMigrate UnsupportedOperation.InstanceStateShutdown
+        UnsupportedOperation.InstanceStateStarting UnsupportedOperation.InstanceStateStopping
+        UnsupportedOperation.InstanceStateTerminated UnsupportedOperation.InstanceStateTerminating
+        UnsupportedOperation.InstanceTypeNotSupportHighDensityModeSetting
+        UnsupportedOperation.InstanceTypeNotSupportJumboFrame UnsupportedOperation.InstancesEnableJumboWithoutReboot
+        UnsupportedOperation.InvalidInstanceNotSupportedProtectedInstance UnsupportedOperation.StoppedModeStopCharging
+    """,
+    "DescribeInstancesAttributes": """
+        InvalidInstanceId.NotFound InvalidParameterValue.InstanceIdMalformed
+    """,
+    "ModifyKeyPairAttribute": """
+        InternalServerError InvalidKeyPairId.Malformed InvalidKeyPairId.NotFound InvalidKeyPairName.Duplicate
+        InvalidParameter InvalidParameterValue MissingParameter
+    """,
+    "ModifyInstancesProject": """
+        InternalServerError InvalidInstance.NotSupported InvalidInstanceId.Malformed InvalidInstanceId.NotFound
+        InvalidParameterValue InvalidParameterValue.InstanceIdMalformed InvalidParameterValue.LimitExceeded
+        InvalidProjectId.NotFound MissingParameter MutexOperation.TaskRunning
+        OperationDenied.InstanceOperationInProgress UnsupportedOperation.InstanceStateIsolating
     """,
 }

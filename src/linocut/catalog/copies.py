@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from linocut.catalog.rows import add_unless_taken, guarded_update, record_of, values_of
 from linocut.catalog.schema import COPIES, DISKS
@@ -26,8 +26,12 @@ class Copies:
         return self._records(COPIES.c.region == region, COPIES.c.image_id == image_id)
 
     def from_image(self, source_image: ImageId) -> tuple[TreeCopy, ...]:
-        """Return the copies of this image's trees, in whatever region."""
-        return self._records(COPIES.c.source_image == source_image)
+        """Return the copies under way of this image, which are images of their own, in whatever region."""
+        return self._records(COPIES.c.source_image == source_image, COPIES.c.image_id != source_image)
+
+    def of_image(self, image_id: ImageId) -> tuple[TreeCopy, ...]:
+        """Return what came, or comes, of this image to whatever region."""
+        return self._records(COPIES.c.image_id == image_id)
 
     def of_root(self, region: Region, root: RootDigest) -> tuple[TreeCopy, ...]:
         """Return the copies that bring this tree to a region."""
@@ -47,6 +51,11 @@ class Copies:
         if to not in COPY_MOVES[copy.state]:
             raise ValueError(f"a copy does not move from {copy.state} to {to}")
         guarded_update(self._connection, COPIES.c.snapshot_id, copy, {"state": to}, guards=["region", "state", "root"])
+
+    def renew(self, copies: Iterable[TreeCopy], request_id: str) -> None:
+        """Have copies be tried again: another try is told from this one by this id."""
+        for copy in copies:
+            self._connection.execute(update(COPIES).where(*_is(copy)).values(request_id=request_id))
 
     def disks_on(self, region: Region, roots: Iterable[RootDigest]) -> int:
         """Return how many disks of a region stand on these trees."""

@@ -66,11 +66,17 @@ class Tasks:
         query = select(TASKS).where(TASKS.c.ended_at.is_(None)).order_by(TASKS.c.task_id)
         return tuple(record_of(Task, row) for row in self._connection.execute(query).mappings())
 
-    def report(self, resource: str, request_id: str, *, percent: int, bytes_done: int, bytes_total: int) -> None:
-        """Show progress. It only goes forwards; less than before, or a task that has ended, is no error."""
-        forwards = (*_running(resource, request_id), TASKS.c.percent <= percent, TASKS.c.bytes_done <= bytes_done)
-        progress = {"percent": percent, "bytes_done": bytes_done, "bytes_total": bytes_total}
-        self._connection.execute(update(TASKS).where(*forwards).values(progress))
+    def report(self, resource: str, request_id: str, *, percent: int, bytes_done: int | None, bytes_total: int) -> None:
+        """Show progress, without bytes that of the percentage alone.
+
+        It only goes forwards; less than before, or a task that has ended, is no error.
+        """
+        forwards = [*_running(resource, request_id), TASKS.c.percent <= percent]
+        values = {"percent": percent}
+        if bytes_done is not None:
+            forwards.append(TASKS.c.bytes_done <= bytes_done)
+            values |= {"bytes_done": bytes_done, "bytes_total": bytes_total}
+        self._connection.execute(update(TASKS).where(*forwards).values(values))
 
     def progress(self, action: str, request_id: str) -> int:
         """Return how far the tasks of one call are together in percent, each of them having as many bytes to move."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from linocut.blocks import CollectReport, StoreStat, VerifyReport
+from linocut.blocks import CollectReport, ObjectMissing, StoreStat, VerifyReport
 from linocut.cloud.context import Cloud
-from linocut.model.ids import Region
+from linocut.model.ids import Region, RootDigest
 
 
 def stat_store(cloud: Cloud, region: Region) -> StoreStat:
@@ -14,13 +14,24 @@ def stat_store(cloud: Cloud, region: Region) -> StoreStat:
 
 def verify_store(cloud: Cloud, region: Region, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
     """Read every object that a snapshot or a disk of the region needs, and check its digest."""
-    with cloud.catalog.read() as tx:
-        live = tx.snapshots.live_roots(region)
-    return cloud.stores.store(region).verify(live, progress=progress)
+    return cloud.stores.store(region).verify(_live_roots(cloud, region), progress=progress)
 
 
 def collect_store(cloud: Cloud, region: Region, grace_s: float | None = None) -> CollectReport:
     """Sweep the objects that no snapshot or disk of the region needs and that are older than the grace period."""
+    return cloud.stores.store(region).collect(_live_roots(cloud, region), grace_s=grace_s)
+
+
+def _live_roots(cloud: Cloud, region: Region) -> set[RootDigest]:
+    """Return the trees that are needed in a region, save those of which nothing has come there yet."""
     with cloud.catalog.read() as tx:
-        live = tx.snapshots.live_roots(region)
-    return cloud.stores.store(region).collect(live, grace_s=grace_s)
+        live, waiting = tx.snapshots.live_roots(region), tx.copies.waiting_roots(region)
+    return {root for root in live if root not in waiting or _has_come(cloud, region, root)}
+
+
+def _has_come(cloud: Cloud, region: Region, root: RootDigest) -> bool:
+    try:
+        cloud.stores.store(region).tree(root)
+    except ObjectMissing:
+        return False
+    return True

@@ -21,7 +21,7 @@ from linocut.model.ids import ImageId, TaskId
 from linocut.model.records import Task
 from linocut.model.states import ImageState, TaskState
 
-__all__ = ["Page", "Task", "TasksAsked", "begin", "cancel_task", "canceller", "fail", "list_tasks", "report", "succeed"]
+__all__ = ["Page", "Task", "TasksAsked"]
 
 _FILTERS: Final = frozenset({"action", "resource", "state"})
 _CANCELLABLE: Final = frozenset({"ImportImage", "CreateImage", "SyncImages", "ExportImages"})
@@ -61,8 +61,8 @@ def begin(cloud: Cloud, tx: Tx, caller: Caller, action: str, resources: Sequence
     return tx.tasks.add([replace(task, resource=resource) for resource in resources])
 
 
-def report(tx: Tx, resource: str, request_id: str, *, percent: int, bytes_done: int = 0, bytes_total: int = 0) -> None:
-    """Show progress, which only goes forwards."""
+def report(tx: Tx, resource: str, request_id: str, *, percent: int, bytes_done: int | None = None, bytes_total: int = 0) -> None:
+    """Show progress, which only goes forwards; without bytes, those that were shown before stay."""
     tx.tasks.report(resource, request_id, percent=percent, bytes_done=bytes_done, bytes_total=bytes_total)
 
 
@@ -89,19 +89,21 @@ def end(cloud: Cloud, tx: Tx, resource: str, request_id: str, reason: str) -> No
 
 
 def canceller(cloud: Cloud, resource: str, request_id: str) -> Callable[[], bool]:
-    """Return what a long step calls often: False to go on, True where the service goes down.
+    """Return what a long step calls often, to be told whether to stop: its task is to be cancelled, or the service goes down.
 
-    It raises TaskCancelled where the task is to be cancelled, and looks no more than twice a second.
+    It looks no more than twice a second.
     """
     asked_at = [-_ASK_INTERVAL_S]
+    is_asked = [False]
 
-    def is_interrupted() -> bool:
-        if time.monotonic() - asked_at[0] >= _ASK_INTERVAL_S:
+    def is_to_stop() -> bool:
+        if not is_asked[0] and time.monotonic() - asked_at[0] >= _ASK_INTERVAL_S:
             asked_at[0] = time.monotonic()
-            require_wanted(cloud, resource, request_id)
-        return cloud.stopping()
+            with cloud.catalog.read() as tx:
+                is_asked[0] = tx.tasks.is_cancel_asked(resource, request_id)
+        return is_asked[0] or cloud.stopping()
 
-    return is_interrupted
+    return is_to_stop
 
 
 def require_wanted(cloud: Cloud, resource: str, request_id: str) -> None:

@@ -115,3 +115,17 @@ ZONES: Final[Mapping[Zone, ZoneInfo]] = {
 INSTANCE_TYPES: Final[Mapping[str, InstanceType]] = {
     name: InstanceType(name, name.split(".")[0], vcpus, memory_gb) for name, vcpus, memory_gb in _S5_TYPES
 }
+
+
+def may_copy(source: Region, to: Region) -> bool:
+    """Tell whether images of one region may be copied to another.
+
+    They may among the regions of mainland China, among those elsewhere, and among those for finance. Source: CVM SyncImages.
+    """
+    return _area(source) == _area(to)
+
+
+def _area(region: Region) -> str:
+    if region.endswith("-fsi"):
+        return "finance"
+    return "mainland" if REGIONS[region].is_mainland else "elsewhere"

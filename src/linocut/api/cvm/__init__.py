@@ -5,7 +5,19 @@ One module a noun, each with its wire structures, its handlers, and the list of 
 
 from typing import Final
 
-from linocut.api.cvm import displays, exports, image_lists, image_making, images, instances, keys, places, sharing, syncing
+from linocut.api.cvm import (
+    displays,
+    exports,
+    image_lists,
+    image_making,
+    images,
+    instance_changes,
+    instances,
+    keys,
+    places,
+    sharing,
+    syncing,
+)
 from linocut.api.table import Service
 
 CVM: Final = Service(
@@ -20,6 +32,7 @@ CVM: Final = Service(
         *sharing.ACTIONS,
         *syncing.ACTIONS,
         *instances.ACTIONS,
+        *instance_changes.ACTIONS,
         *displays.ACTIONS,
         *keys.ACTIONS,
     ),

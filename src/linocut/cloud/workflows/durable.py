@@ -22,7 +22,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 import structlog
 from dbos import DBOS, SetWorkflowID
 
-from linocut.blocks import ObjectUnreadable, StoreFull
+from linocut.blocks import CopyCancelled, ObjectUnreadable, StoreFull
 from linocut.cloud.context import Cloud
 from linocut.formats import FormatError
 from linocut.machines import MachineError
@@ -161,7 +161,7 @@ def _attempt(cloud: Cloud, name: str, function: Callable[[], T]) -> T | Failed:
     except Exception as error:  # a workflow ends in done or failed, whatever happens in a step
         if cloud.stopping():
             return _wait_for_the_end()
-        expected = isinstance(error, FormatError | Refusal)
+        expected = isinstance(error, FormatError | Refusal | CopyCancelled)
         why = error.detail if isinstance(error, FormatError | Refusal) else traceback.format_exc()
         _log.log(logging.INFO if expected else logging.WARNING, "step failed", step=name, error=repr(error), why=why)
         return Failed(_reason(error))
@@ -174,6 +174,8 @@ def _reason(error: Exception) -> str:
             return error.reason
         case Refusal() | MachineError():
             return str(error)
+        case CopyCancelled():
+            return "The copy was cancelled."
         case StoreFull():
             return "The service's store has no room for this."
         case ObjectUnreadable():

@@ -9,7 +9,6 @@ import hashlib
 import secrets
 import shutil
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from linocut.cloud.context import Cloud
 from linocut.cloud.uploads import remove_upload, upload_file
 from linocut.cloud.workflows.durable import Failed, step, workflow
 from linocut.cloud.workflows.instances import is_alive, settle_row
+from linocut.cloud.workflows.pacing import paced
 from linocut.formats import DiskFile, DiskFormat, DiskLimits, FetchPolicy, convert_into, fetch, inspect_disk
 from linocut.machines import MarkGone, NbdExport
 from linocut.model import errors
@@ -32,7 +32,6 @@ from linocut.model.states import ImageState, InstanceState, SnapshotState
 _GIB: Final = 1024**3
 _TEXT: Final = 1024
 _FETCHED_PERCENT: Final = 50
-_PROGRESS_INTERVAL_S: Final = 0.5
 _CONCURRENT_INGESTS: Final = threading.BoundedSemaphore(2)
 """Two imports at a time take all that a disk and two cores have; the rest wait their turn."""
 
@@ -100,7 +99,8 @@ def fetch_disk(cloud: Cloud, image_id: str, position: int, count: int) -> None:
     url = image.source_url.split("\n")[position]
     file = _file(cloud, image_id, position)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    show = _shower(cloud, image, position, count, 0, _FETCHED_PERCENT)
+    before = sum(_file(cloud, image_id, earlier).stat().st_size for earlier in range(position))
+    show = _shower(cloud, image, position, count, 0, _FETCHED_PERCENT, before=before)
     if urlsplit(url).scheme == "upload":
         _take_upload(cloud, urlsplit(url).netloc, file)
         return
@@ -117,13 +117,14 @@ def fetch_disk(cloud: Cloud, image_id: str, position: int, count: int) -> None:
         policy=FetchPolicy(allow=cloud.settings.fetch_networks),
         limits=_limits(cloud),
         progress=lambda done, total: show(done, total or cloud.settings.import_file_bytes),
-        cancelled=lambda: _interrupt(cloud),
+        cancelled=tasks.canceller(cloud, image_id, image.request_id),
     )
 
 
 @step("import-image.inspect")
 def inspect_file(cloud: Cloud, image_id: str, position: int) -> tuple[str, int, int]:
     """Decide what the file is and prove it safe; return its format, virtual size and file size."""
+    _require_wanted(cloud, image_id)
     disk = inspect_disk(_file(cloud, image_id, position), limits=_limits(cloud))
     return disk.format.value, disk.virtual_size_bytes, disk.file_size_bytes
 
@@ -132,6 +133,7 @@ def inspect_file(cloud: Cloud, image_id: str, position: int) -> tuple[str, int, 
 def ingest_disk(cloud: Cloud, image_id: str, position: int, count: int, found: tuple[str, int, int]) -> Stored:
     """Write the disk's content into the region store as a tree."""
     image, snapshots = _read(cloud, image_id)
+    _require_wanted(cloud, image_id)
     disk = DiskFile(_file(cloud, image_id, position), DiskFormat(found[0]), found[1], found[2])
     show = _shower(cloud, image, position, count, _FETCHED_PERCENT, 99)
     with _CONCURRENT_INGESTS:
@@ -182,11 +184,12 @@ def copy_disks(cloud: Cloud, image_id: str) -> list[Stored]:
     with cloud.catalog.read() as tx:
         disks = {disk.disk_id: disk for disk in tx.disks.of([_source(image)])[_source(image)]}
     stored = []
+    totals: list[int] = []
     for position, snapshot in enumerate(snapshots):
         if snapshot.disk_id is None or snapshot.disk_id not in disks:
             raise errors.InstanceNotFound("The instance has lost a disk.")
-        show = _shower(cloud, image, position, len(snapshots), 0, 99)
-        stored.append(_copy(cloud, image, snapshot, disks[snapshot.disk_id], show))
+        show = _shower(cloud, image, position, len(snapshots), 0, 99, before=sum(totals))
+        stored.append(_copy(cloud, image, snapshot, disks[snapshot.disk_id], _noting(totals, show)))
     return stored
 
 
@@ -269,15 +272,10 @@ def _limits(cloud: Cloud) -> DiskLimits:
     )
 
 
-class _ServiceStops(Exception):
-    """The service is going down; what has arrived stays for the next start."""
-
-
-def _interrupt(cloud: Cloud) -> bool:
-    """Return False, unless the service is going down. Raises _ServiceStops then."""
-    if cloud.stopping():
-        raise _ServiceStops
-    return False
+def _require_wanted(cloud: Cloud, image_id: str) -> None:
+    """Raise TaskCancelled where the image is not wanted any more."""
+    image, _ = _read(cloud, image_id)
+    tasks.require_wanted(cloud, image_id, image.request_id)
 
 
 def _take_upload(cloud: Cloud, upload_id: str, file: Path) -> None:
@@ -294,8 +292,11 @@ def _take_upload(cloud: Cloud, upload_id: str, file: Path) -> None:
 
 
 def _ingest_raw(cloud: Cloud, image: Image, disk: DiskFile, show: Callable[[int, int], None]) -> RootDigest:
+    is_to_stop = tasks.canceller(cloud, image.image_id, image.request_id)
+
     def progress(done: int, total: int) -> None:
-        _interrupt(cloud)
+        if is_to_stop():
+            raise errors.TaskCancelled("The import was cancelled.")
         show(done, total)
 
     store = cloud.stores.store(image.region)
@@ -311,8 +312,8 @@ def _ingest(cloud: Cloud, image: Image, disk: DiskFile, show: Callable[[int, int
             server.socket_path,
             ingest.export,
             limits=_limits(cloud),
-            progress=lambda share: show(int(share * 1000), 1000),
-            cancelled=cloud.stopping,
+            progress=lambda share: show(int(share * disk.virtual_size_bytes), disk.virtual_size_bytes),
+            cancelled=tasks.canceller(cloud, image.image_id, image.request_id),
         )
         return ingest.seal()
     finally:
@@ -348,7 +349,7 @@ def _copy_since(
             mark=mark,
             since=since,
             progress=show,
-            cancelled=cloud.stopping,
+            cancelled=tasks.canceller(cloud, image.image_id, image.request_id),
         )
         root = ingest.seal()
     except BaseException:
@@ -374,16 +375,31 @@ def _record(cloud: Cloud, image_id: str, stored: list[Stored]) -> None:
         tasks.succeed(cloud, tx, image.image_id, image.request_id)
 
 
-def _shower(cloud: Cloud, image: Image, position: int, count: int, first: int, last: int) -> Callable[[int, int], None]:
-    """Return a function that shows progress on one disk of several, between two percentages, and not too often."""
-    shown_at = [0.0]
+def _shower(
+    cloud: Cloud, image: Image, position: int, count: int, first: int, last: int, *, before: int | None = None
+) -> Callable[[int, int], None]:
+    """Return a function that shows progress on one disk of several, between two percentages, and not too often.
+
+    `before` are the bytes of earlier disks; None where what is shown does not count as bytes moved.
+    """
 
     def show(done: int, total: int) -> None:
-        if time.monotonic() - shown_at[0] < _PROGRESS_INTERVAL_S or total <= 0:
-            return
-        shown_at[0] = time.monotonic()
-        part = first + (last - first) * min(done / total, 1.0)
+        part = first + (last - first) * (min(done / total, 1.0) if total > 0 else 0.0)
+        percent = int((100 * position + part) / count)
+        moved = {} if before is None else {"bytes_done": before + done, "bytes_total": before + total}
         with cloud.catalog.begin() as tx:
-            tx.images.set_percent(image.image_id, int((100 * position + part) / count))
+            tx.images.set_percent(image.image_id, percent)
+            tasks.report(tx, image.image_id, image.request_id, percent=percent, **moved)
 
-    return show
+    return paced(show)
+
+
+def _noting(totals: list[int], show: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """Return a function that shows progress and keeps the total of it at the list's end."""
+    totals.append(0)
+
+    def pass_on(done: int, total: int) -> None:
+        totals[-1] = total
+        show(done, total)
+
+    return pass_on

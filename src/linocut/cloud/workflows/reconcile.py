@@ -13,8 +13,10 @@ from typing import Final
 import structlog
 
 from linocut.cloud import tasks
+from linocut.cloud.arrivals import recall
 from linocut.cloud.context import Cloud
 from linocut.cloud.uploads import remove_stale
+from linocut.cloud.workflows.copies import fail_copy
 from linocut.cloud.workflows.durable import Engine, Progress
 from linocut.cloud.workflows.exports import end_export
 from linocut.cloud.workflows.images import fail_image
@@ -33,6 +35,7 @@ _log = structlog.get_logger(__name__)
 def reconcile(cloud: Cloud, engine: Engine) -> None:
     """Make rows and host agree. May run at any time, and again."""
     _reconcile_images(cloud, engine)
+    _reconcile_copies(cloud, engine)
     _reconcile_exports(cloud, engine)
     _reconcile_instances(cloud, engine)
     _remove_strange_machines(cloud)
@@ -74,6 +77,22 @@ def _reconcile_exports(cloud: Cloud, engine: Engine) -> None:
                 engine.start("export-image", export.image_id, key=export.request_id)
             case Progress.ENDED:
                 end_export(cloud, export.image_id, export.request_id, _LOST)
+            case Progress.UNDER_WAY:
+                pass
+
+
+def _reconcile_copies(cloud: Cloud, engine: Engine) -> None:
+    """Start the copies that wait to be, end those that were lost, and let trees on their way be read."""
+    with cloud.catalog.read() as tx:
+        under_way = {(f"{copy.region}/{copy.image_id}", copy.request_id) for copy in tx.copies.under_way()}
+    recall(cloud)
+    for resource, key in sorted(under_way):
+        match engine.progress("copy-image", resource, key=key):
+            case Progress.UNKNOWN:
+                engine.start("copy-image", resource, key=key)
+            case Progress.ENDED:
+                with suppress(LostRace):  # somebody else ends it
+                    fail_copy(cloud, resource, _LOST)
             case Progress.UNDER_WAY:
                 pass
 
@@ -156,7 +175,9 @@ def _candidates(instance: Instance) -> tuple[tuple[str, str], ...]:
         case InstanceState.STOPPING:
             return tuple((f"stop-instance-{how}", request) for how in ("soft", "soft_first", "hard"))
         case InstanceState.REBOOTING:
-            return tuple((f"reboot-instance-{how}", request) for how in ("soft", "soft_first", "hard"))
+            insists = instance.latest_operation != "RebootInstances"  # it is restarted for a change, which must reach its machine
+            hows = ("soft_first", "soft", "hard") if insists else ("soft", "soft_first", "hard")
+            return tuple((f"reboot-instance-{how}", request) for how in hows)
         case _:
             return (("terminate-instance", ""),)
 
