@@ -28,6 +28,10 @@ NAMING_IDS: dict[str, Requests] = {
     "ModifyImageSharePermission": lambda of: [
         {"ImageId": of.image_id, "AccountIds": ["100000000000"], "Permission": permission} for permission in ("SHARE", "CANCEL")
     ],
+    "ExportImages": lambda of: [
+        {"ImageIds": [of.image_id], "BucketName": "golden-1250000000"},
+        {"ImageIds": [of.image_id], "BucketName": "golden-1250000000", "DryRun": True},
+    ],
     "DescribeImageSharePermission": lambda of: [{"ImageId": of.image_id}],
     "RunInstances": lambda of: [
         {"Placement": {"Zone": ZONE}, "ImageId": of.image_id},
@@ -43,6 +47,14 @@ NAMING_IDS: dict[str, Requests] = {
     "StopInstances": lambda of: [{"InstanceIds": [of.instance_id], "StopType": "HARD"}],
     "RebootInstances": lambda of: [{"InstanceIds": [of.instance_id]}],
     "TerminateInstances": lambda of: [{"InstanceIds": [of.instance_id]}],
+    "ResetInstance": lambda of: [{"InstanceId": of.instance_id}],
+    "ResetInstancesPassword": lambda of: [{"InstanceIds": [of.instance_id], "Password": "Passw0rd-2"}],
+    "ModifyInstancesAttribute": lambda of: [{"InstanceIds": [of.instance_id], "InstanceName": a_name()}],
+    "ModifyInstancesProject": lambda of: [{"InstanceIds": [of.instance_id], "ProjectId": 0}],
+    "DescribeInstancesAttributes": lambda of: [{"InstanceIds": [of.instance_id], "Attributes": ["UserData"]}],
+    "AssociateInstancesKeyPairs": lambda of: [{"InstanceIds": [of.instance_id], "KeyIds": [of.key_id]}],
+    "DisassociateInstancesKeyPairs": lambda of: [{"InstanceIds": [of.instance_id], "KeyIds": [of.key_id]}],
+    "ModifyKeyPairAttribute": lambda of: [{"KeyId": of.key_id, "KeyName": a_name()[:25]}],
     "DescribeInstanceVncUrl": lambda of: [{"InstanceId": of.instance_id}],
     "DescribeKeyPairs": lambda of: [{"KeyIds": [of.key_id]}],
     "DeleteKeyPairs": lambda of: [{"KeyIds": [of.key_id]}],
@@ -71,6 +83,9 @@ NAMING_NONE = {
     "ImportImage",
     "DescribeImportImageOs",
     "DescribeImageQuota",
+    "DescribeImageFromFamily",  # tests/cloud: test_a_family_is_of_those_who_see_its_images
+    "DescribeBucketFiles",  # and the next, tests/cloud: test_a_link_leads_to_one_file_of_an_own_bucket_for_an_hour
+    "CreateDownload",
     "CreateKeyPair",
     "ImportKeyPair",
     "CreateUpload",

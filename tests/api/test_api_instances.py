@@ -120,7 +120,7 @@ def test_an_instance_shows_what_it_was_ordered_with(person: Person, image_id: st
         ({"InstanceType": "S5"}, "InvalidInstanceType.Malformed"),
         ({"InstanceType": "S5.NONE"}, "InvalidParameterValue.InstanceTypeNotFound"),
         ({"InstanceCount": 0}, "InvalidParameterValue.Range"),
-        ({"InstanceCount": 101}, "InvalidParameterValue.Range"),
+        ({"InstanceCount": 501}, "InvalidParameterValue.Range"),
         ({"InstanceCount": 2, "MinCount": 3}, "InvalidParameterValue.InvalidParameterMinCount"),
         ({"InstanceCount": 2, "MinCount": 0}, "InvalidParameterValue.InvalidParameterMinCount"),
         ({"InstanceName": "x" * 129}, "InvalidInstanceName.TooLong"),

@@ -6,6 +6,7 @@ import pytest
 from signed_calls import Person, code_of
 from wire_values import EVERY_ACTION, NAMES, complete, fields_of, item_of, right, wrong
 
+from linocut.api.parameters import Just
 from linocut.api.table import Action, Service
 
 Entry = tuple[Service, Action[Any]]
@@ -114,7 +115,8 @@ def test_an_unsupported_parameter_is_refused_by_its_name_and_never_passed_over(p
 def test_an_unsupported_parameter_that_asks_for_nothing_is_as_good_as_absent(person: Person, entry: Entry, path: str) -> None:
     service, action = entry
     without = person.call(action.name, {}, service=service.name)
-    for value in (None, "", False, 0, [], {}):
+    nothing = action.unsupported[path]
+    for value in (None, nothing.harmless) if isinstance(nothing, Just) else (None, "", False, 0, [], {}):
         with_it = person.call(action.name, _at(action.request, path, value), service=service.name)
 
         inside = path.partition(".")[0] in fields_of(action.request)

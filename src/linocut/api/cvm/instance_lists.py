@@ -84,6 +84,19 @@ class LoginSettings(Shape):
     key_ids: list[str]
 
 
+class MetadataItem(Shape):
+    """A key and a value that an instance is told."""
+
+    key: str
+    value: str
+
+
+class Metadata(Shape):
+    """What an instance is told."""
+
+    items: tuple[MetadataItem, ...]
+
+
 class Instance(Shape):
     """An instance as its owner sees it."""
 
@@ -115,6 +128,7 @@ class Instance(Shape):
     host_name: str
     default_login_user: str
     default_login_port: int
+    metadata: Metadata
     public_ip_addresses: tuple[str, ...] = ()
     security_group_ids: tuple[str, ...] = ()
     restrict_state: str = "NORMAL"
@@ -173,7 +187,6 @@ def describe_instances_status(cloud: Cloud, caller: Caller, request: DescribeIns
 
 def _instance(view: InstanceView, caller: Caller) -> Instance:
     instance = view.instance
-    is_windows = "Windows" in instance.os_name
     data_disks = [disk for disk in view.disks if disk.usage is records.DiskUsage.DATA_DISK]
     return Instance(
         instance_id=instance.instance_id,
@@ -202,8 +215,9 @@ def _instance(view: InstanceView, caller: Caller) -> Instance:
         stop_charging_mode="KEEP_CHARGING" if instance.state is InstanceState.STOPPED else "NOT_APPLICABLE",
         disable_api_termination=instance.disable_termination,
         host_name=instance.host_name,
-        default_login_user="Administrator" if is_windows else "root",
-        default_login_port=_RDP_PORT if is_windows else _SSH_PORT,
+        default_login_user="Administrator" if instance.is_windows else "root",
+        default_login_port=_RDP_PORT if instance.is_windows else _SSH_PORT,
+        metadata=Metadata(items=tuple(MetadataItem(key=key, value=value) for key, value in instance.metadata.items())),
     )
 
 

@@ -11,15 +11,18 @@ from msgspec import UNSET, UnsetType, field
 
 from linocut.api.codes import codes
 from linocut.api.cvm import instance_lists
+from linocut.api.cvm.batches import BATCH, BUSY, IN_TRANSIT
+from linocut.api.cvm.instance_lists import Metadata
 from linocut.api.cvm.shapes import Ids, TagSpecification, tags_for
 from linocut.api.envelope import Answer, Shape
-from linocut.api.parameters import AsksNothing, Int, is_empty, is_one_of, never_asks
+from linocut.api.parameters import AsksNothing, Int, is_empty, is_just, is_one_of, never_asks
 from linocut.api.table import Action
 from linocut.cloud import instances, launches
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.instances import StopHow
-from linocut.cloud.launches import RunOrder
+from linocut.cloud.launches import DataDiskOrder, RunOrder
+from linocut.cloud.logins import LoginOrder
 from linocut.model import errors, rules
 from linocut.model.states import InstanceState as State
 
@@ -36,6 +39,16 @@ class SystemDisk(Shape):
 
     disk_type: str = ""
     disk_size: Int = 0
+    disk_name: str = ""
+
+
+class DataDisk(Shape):
+    """A data disk to make."""
+
+    disk_size: Int = 0
+    disk_type: str = ""
+    snapshot_id: str = ""
+    disk_name: str = ""
 
 
 class LoginSettings(Shape):
@@ -54,6 +67,7 @@ class RunInstances(Shape):
     instance_charge_type: str = ""
     instance_type: str = ""
     system_disk: SystemDisk = field(default_factory=SystemDisk)
+    data_disks: tuple[DataDisk, ...] = ()
     instance_count: Int = 1
     min_count: Int | None = None
     instance_name: str = ""
@@ -62,6 +76,7 @@ class RunInstances(Shape):
     host_name: str = ""
     tag_specification: tuple[TagSpecification, ...] = ()
     user_data: str = ""
+    metadata: Metadata | None = None
     dry_run: bool = False
     disable_api_termination: bool = False
 
@@ -75,10 +90,15 @@ UNSUPPORTED_IN_RUN: Final[Mapping[str, AsksNothing]] = {
     "Placement.RackId": is_empty,
     "SystemDisk.DiskId": is_empty,
     "SystemDisk.CdcId": is_empty,
-    "SystemDisk.DiskName": is_empty,
     "SystemDisk.Encrypt": is_empty,
     "SystemDisk.KmsKeyId": is_empty,
-    "DataDisks": is_empty,
+    "DataDisks.DiskId": is_empty,
+    "DataDisks.DeleteWithInstance": is_just(harmless=True),
+    "DataDisks.Encrypt": is_empty,
+    "DataDisks.KmsKeyId": is_empty,
+    "DataDisks.ThroughputPerformance": is_empty,
+    "DataDisks.CdcId": is_empty,
+    "DataDisks.BurstPerformance": is_empty,
     # The default network is the only one.
     "VirtualPrivateCloud": is_empty,
     "VirtualPrivateCloud.VpcId": is_one_of("DEFAULT"),
@@ -108,8 +128,6 @@ UNSUPPORTED_IN_RUN: Final[Mapping[str, AsksNothing]] = {
     "ActionTimer": is_empty,
     "DisasterRecoverGroupIds": is_empty,
     "InstanceMarketOptions": is_empty,
-    "Metadata": is_empty,
-    "Metadata.Items": is_empty,
     "CpuTopology": is_empty,
     "CamRoleName": is_empty,
     "HpcClusterId": is_empty,
@@ -163,7 +181,7 @@ class TerminateInstances(Shape):
 
 def run_instances(cloud: Cloud, caller: Caller, request: RunInstances) -> InstancesStarted:
     """Start instances from an image."""
-    login = request.login_settings
+    login = login_order(request.login_settings)
     order = RunOrder(
         image_id=request.image_id,
         zone=request.placement.zone,
@@ -174,10 +192,15 @@ def run_instances(cloud: Cloud, caller: Caller, request: RunInstances) -> Instan
         host_name=request.host_name,
         system_disk_type=request.system_disk.disk_type,
         system_disk_gb=request.system_disk.disk_size or None,
+        system_disk_name=request.system_disk.disk_name,
+        data_disks=tuple(
+            DataDiskOrder(disk.disk_size, disk.disk_type, disk.snapshot_id, disk.disk_name) for disk in request.data_disks
+        ),
         password=login.password,
-        key_ids=tuple(login.key_ids),
-        keep_image_login=rules.truth("LoginSettings.KeepImageLogin", login.keep_image_login or "false"),
+        key_ids=login.key_ids,
+        keep_image_login=login.keep_image_login,
         user_data=request.user_data,
+        metadata=tuple((item.key, item.value) for item in request.metadata.items) if request.metadata else (),
         charge_type=request.instance_charge_type or "POSTPAID_BY_HOUR",
         tags=tags_for("instance", request.tag_specification),
         client_token=request.client_token,
@@ -186,6 +209,15 @@ def run_instances(cloud: Cloud, caller: Caller, request: RunInstances) -> Instan
         dry_run=request.dry_run,
     )
     return InstancesStarted(instance_id_set=list(launches.run_instances(cloud, caller, order)) or UNSET)
+
+
+def login_order(settings: LoginSettings) -> LoginOrder:
+    """Return the login that is asked for. Raises InvalidValue."""
+    return LoginOrder(
+        settings.password,
+        tuple(settings.key_ids),
+        rules.truth("LoginSettings.KeepImageLogin", settings.keep_image_login or "false"),
+    )
 
 
 def start_instances(cloud: Cloud, caller: Caller, request: StartInstances) -> Answer:
@@ -225,17 +257,6 @@ def _how(parameter: str, *, force: bool | None, stop_type: str) -> StopHow:
         raise errors.InvalidValue(f"StopType takes {', '.join(StopHow)}.") from error
 
 
-_BATCH: Final = (
-    errors.InstanceIdMalformed,
-    errors.InstanceNotFound,
-    errors.InstanceStateForbids,
-    errors.TooManyValues,
-    errors.ParameterMissing,
-    errors.LostRace,
-)
-_BUSY: Final[Mapping[type[errors.Refusal], str]] = {errors.TaskRunning: "OperationDenied.InstanceOperationInProgress"}
-_IN_TRANSIT: Final = (State.PENDING, State.REBOOTING, State.STARTING, State.STOPPING, State.TERMINATING)
-
 ACTIONS: Final[tuple[Action[Any], ...]] = (
     Action(
         name="RunInstances",
@@ -261,6 +282,12 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
             errors.ClientTokenTooLong,
             errors.ClientTokenReused,
             errors.DiskTooSmall,
+            errors.SnapshotIdMalformed,
+            errors.ImageSnapshotNotFound,
+            errors.SnapshotLargerThanDisk,
+            errors.TooManyValues,
+            errors.ValueTooLong,
+            errors.ArchitectureMismatch,
             errors.KeyIdMalformed,
             errors.KeyPairOnWindows,
             errors.ParameterUnsupported,
@@ -269,6 +296,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
             special={
                 errors.ImageStateForbids: "InvalidParameterValue.InvalidImageState",
                 errors.KeyNotFound: "InvalidParameterValue.KeyPairNotFound",
+                errors.SnapshotUnfinished: "InvalidParameter.SnapshotNotFound",
                 errors.TagsDuplicate: "InvalidParameterValue.DuplicateTags",
                 errors.ParameterConflict: "InvalidParameter.ParameterConflict",
                 errors.CapacityExhausted: "ResourceInsufficient.SpecifiedInstanceType",
@@ -282,7 +310,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         request=StartInstances,
         handle=start_instances,
         is_mutating=True,
-        codes=codes(*_BATCH, errors.CapacityExhausted, special=_BUSY, states=(State.RUNNING, State.STOPPED, *_IN_TRANSIT)),
+        codes=codes(*BATCH, errors.CapacityExhausted, special=BUSY, states=(State.RUNNING, State.STOPPED, *IN_TRANSIT)),
     ),
     Action(
         name="StopInstances",
@@ -291,10 +319,10 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         is_mutating=True,
         unsupported={"StoppedMode": is_one_of("KEEP_CHARGING")},
         codes=codes(
-            *_BATCH,
+            *BATCH,
             errors.InvalidValue,
-            special={errors.ParameterConflict: "InvalidParameterCombination", **_BUSY},
-            states=(State.STOPPED, *_IN_TRANSIT),
+            special={errors.ParameterConflict: "InvalidParameterCombination", **BUSY},
+            states=(State.STOPPED, *IN_TRANSIT),
         ),
     ),
     Action(
@@ -303,10 +331,10 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         handle=reboot_instances,
         is_mutating=True,
         codes=codes(
-            *_BATCH,
+            *BATCH,
             errors.InvalidValue,
-            special={errors.ParameterConflict: "InvalidParameterCombination", **_BUSY},
-            states=(State.STOPPED, *_IN_TRANSIT),
+            special={errors.ParameterConflict: "InvalidParameterCombination", **BUSY},
+            states=(State.STOPPED, *IN_TRANSIT),
         ),
     ),
     Action(
@@ -314,6 +342,6 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         request=TerminateInstances,
         handle=terminate_instances,
         is_mutating=True,
-        codes=codes(*_BATCH, errors.InstanceProtected, special=_BUSY, states=(State.LAUNCH_FAILED, *_IN_TRANSIT)),
+        codes=codes(*BATCH, errors.InstanceProtected, special=BUSY, states=(State.LAUNCH_FAILED, *IN_TRANSIT)),
     ),
 )

@@ -1,8 +1,13 @@
-"""Key pairs. Source: CVM CreateKeyPair, ImportKeyPair, DescribeKeyPairs, DeleteKeyPairs."""
+"""Key pairs.
+
+Source: CVM CreateKeyPair, ImportKeyPair, DescribeKeyPairs, ModifyKeyPairAttribute, DeleteKeyPairs, AssociateInstancesKeyPairs,
+DisassociateInstancesKeyPairs.
+"""
 
 from typing import Any, Final
 
 from linocut.api.codes import codes
+from linocut.api.cvm.batches import BATCH, BUSY, IN_TRANSIT
 from linocut.api.cvm.shapes import (
     Filter,
     Ids,
@@ -18,12 +23,13 @@ from linocut.api.cvm.shapes import (
 from linocut.api.envelope import Answer, Shape
 from linocut.api.parameters import Int
 from linocut.api.table import Action
-from linocut.cloud import keys
+from linocut.cloud import keys, logins
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.keys import KeyQuery
 from linocut.model import errors, records
 from linocut.model.ids import InstanceId
+from linocut.model.states import InstanceState
 
 _RESOURCE: Final = "keypair"
 
@@ -56,6 +62,22 @@ class DeleteKeyPairs(Shape):
     """Which key pairs to delete."""
 
     key_ids: Ids
+
+
+class ModifyKeyPairAttribute(Shape):
+    """What to change of a key pair."""
+
+    key_id: str
+    key_name: str | None = None
+    description: str | None = None
+
+
+class BindKeyPairs(Shape):
+    """Which key pairs and instances, and whether those that run are restarted."""
+
+    instance_ids: Ids
+    key_ids: Ids
+    force_stop: bool = False
 
 
 class KeyPair(Shape):
@@ -130,6 +152,24 @@ def describe_key_pairs(cloud: Cloud, caller: Caller, request: DescribeKeyPairs) 
     )
 
 
+def modify_key_pair_attribute(cloud: Cloud, caller: Caller, request: ModifyKeyPairAttribute) -> Answer:
+    """Rename or describe a key pair."""
+    keys.modify_key_pair(cloud, caller, request.key_id, name=request.key_name, description=request.description)
+    return Answer()
+
+
+def associate_instances_key_pairs(cloud: Cloud, caller: Caller, request: BindKeyPairs) -> Answer:
+    """Bind key pairs to instances, in place of earlier ones."""
+    logins.bind_keys(cloud, caller, request.instance_ids, request.key_ids, force_stop=request.force_stop)
+    return Answer()
+
+
+def disassociate_instances_key_pairs(cloud: Cloud, caller: Caller, request: BindKeyPairs) -> Answer:
+    """Unbind key pairs from instances."""
+    logins.unbind_keys(cloud, caller, request.instance_ids, request.key_ids, force_stop=request.force_stop)
+    return Answer()
+
+
 def delete_key_pairs(cloud: Cloud, caller: Caller, request: DeleteKeyPairs) -> Answer:
     """Delete key pairs, all or none."""
     keys.delete_key_pairs(cloud, caller, request.key_ids)
@@ -160,6 +200,18 @@ _NEW_KEY: Final = (
     errors.TagsDuplicate,
     errors.TagInvalid,
     errors.LostRace,
+)
+
+_BIND: Final = codes(
+    *BATCH,
+    errors.KeyIdMalformed,
+    errors.KeyNotFound,
+    special={
+        errors.KeyPairOnWindows: "UnsupportedOperation.InstanceOsWindows",
+        errors.ReinstallFailed: "InvalidInstance.NotSupported",
+        **BUSY,
+    },
+    states=(InstanceState.RUNNING, *IN_TRANSIT),
 )
 
 ACTIONS: Final[tuple[Action[Any], ...]] = (
@@ -193,6 +245,42 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
             errors.InvalidValue,
             errors.PageOutOfRange,
         ),
+    ),
+    Action(
+        name="ModifyKeyPairAttribute",
+        request=ModifyKeyPairAttribute,
+        handle=modify_key_pair_attribute,
+        is_mutating=True,
+        needs_region=False,
+        codes=codes(
+            errors.KeyIdMalformed,
+            errors.KeyNotFound,
+            errors.KeyNameTaken,
+            errors.InvalidValue,
+            errors.ParameterMissing,
+            errors.LostRace,
+            special={
+                errors.KeyNameEmpty: "InvalidParameterValue",
+                errors.KeyNameTooLong: "InvalidParameterValue",
+                errors.KeyNameIllegal: "InvalidParameterValue",
+                errors.ValueTooLong: "InvalidParameterValue",
+                errors.LostRace: "InvalidParameter",
+            },
+        ),
+    ),
+    Action(
+        name="AssociateInstancesKeyPairs",
+        request=BindKeyPairs,
+        handle=associate_instances_key_pairs,
+        is_mutating=True,
+        codes=_BIND,
+    ),
+    Action(
+        name="DisassociateInstancesKeyPairs",
+        request=BindKeyPairs,
+        handle=disassociate_instances_key_pairs,
+        is_mutating=True,
+        codes=_BIND,
     ),
     Action(
         name="DeleteKeyPairs",
