@@ -1,15 +1,18 @@
 """Copying images: who may, where to, what stands in the rows, and what moves between the stores."""
 
 import random
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from cloud_bench import ELSEWHERE, REGION, Bench, run_order
 
 from linocut.blocks import ObjectMissing, RegionStore
-from linocut.cloud import images, launches, publishing, sharing, stores, syncing, tasks
+from linocut.cloud import images, launches, publishing, sharing, syncing, tasks
 from linocut.cloud.caller import Caller
+from linocut.cloud.region_stores import RegionStores
+from linocut.cloud.stores import collect_store
 from linocut.cloud.syncing import ImageCopy, SyncOrder
 from linocut.cloud.tasks import TasksAsked
 from linocut.cloud.workflows import copies as copy_steps
@@ -18,12 +21,30 @@ from linocut.model import errors
 from linocut.model.ids import ImageId, Region, RootDigest
 from linocut.model.records import Snapshot, Task
 from linocut.model.states import ImageState, InstanceState, SnapshotState, TaskState
+from linocut.settings import Settings
 
 BEIJING, TOKYO, SEOUL = Region("ap-beijing"), Region("ap-tokyo"), Region("ap-seoul")
 FSI, OTHER_FSI = Region("ap-shanghai-fsi"), Region("ap-shenzhen-fsi")
 MIB = 1 << 20
 
 NewRoot = Callable[..., RootDigest]
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Iterator[RegionStores]:
+    """Yield stores of the test's own, for some tests sweep them."""
+    opened = RegionStores(Settings(state=tmp_path / "own", block_cache_mb=8), run_as=None, now=time.time)
+    yield opened
+    opened.close()
+    opened.stop_servers()
+
+
+@pytest.fixture
+def root(stores: RegionStores, tmp_path: Path) -> RootDigest:
+    """Return the root of a disk that every region has which a test launches in."""
+    disk = tmp_path / "common.raw"
+    disk.write_bytes(b"disk" * (1 << 18))
+    return [stores.store(region).ingest_file(disk) for region in (ELSEWHERE, REGION)][-1]
 
 
 @pytest.fixture
@@ -246,8 +267,8 @@ def test_what_happens_to_the_source_later_does_not_harm_the_copy(bench: Bench, i
     (copy,) = sync(bench, owner, image_id, ELSEWHERE)
     images.delete_images(bench.cloud, owner, [image_id], delete_snapshots=True, dry_run=False)
 
-    stores.collect_store(bench.cloud, REGION, grace_s=-1e12)
-    stores.collect_store(bench.cloud, ELSEWHERE, grace_s=-1e12)
+    collect_store(bench.cloud, REGION, grace_s=-1e12)
+    collect_store(bench.cloud, ELSEWHERE, grace_s=-1e12)
 
     with pytest.raises(ObjectMissing):
         bench.cloud.stores.store(REGION).tree(bench.root)
@@ -266,13 +287,13 @@ def test_sweeps_keep_what_a_copy_under_way_needs(bench: Bench, image_id: ImageId
         (copy,) = sync(bench, owner, image_id, ELSEWHERE)
     resource = f"{copy.region}/{copy.image_id}"
 
-    stores.collect_store(bench.cloud, ELSEWHERE, grace_s=-1e12)
+    collect_store(bench.cloud, ELSEWHERE, grace_s=-1e12)
     copy_steps.copy_nodes(resource)
     for region in (REGION, ELSEWHERE):
-        stores.collect_store(bench.cloud, region, grace_s=-1e12)
+        collect_store(bench.cloud, region, grace_s=-1e12)
     assert bench.cloud.stores.store(ELSEWHERE).is_arriving(bench.root)
     copy_steps.copy_chunks(resource)
-    stores.collect_store(bench.cloud, ELSEWHERE, grace_s=-1e12)
+    collect_store(bench.cloud, ELSEWHERE, grace_s=-1e12)
     copy_steps.record_copied(resource)
 
     assert has_all_of(bench.cloud.stores.store(ELSEWHERE), bench.root)
