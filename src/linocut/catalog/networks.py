@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Table, delete, func, insert, select
+from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Select, Table, delete, func, insert, select
 
 from linocut.catalog.page import Page
 from linocut.catalog.rows import contains_any, folded, guarded_update, lock_until_end, record_of, values_of
@@ -12,6 +12,7 @@ from linocut.catalog.schema import INSTANCES, SUBNETS, VPCS
 from linocut.catalog.tags import drop_tags, put_tags, tagged, tags_of
 from linocut.model.ids import InstanceId, Region, SubnetId, Uin, VpcId
 from linocut.model.networks import Subnet, Vpc
+from linocut.model.records import Tag
 from linocut.model.states import InstanceState
 
 DEFAULT_LIMIT: Final = 20
@@ -24,7 +25,8 @@ class NetworkQuery:
     """Which VPCs, subnets or security groups an account asks for.
 
     Filters are joined by AND, the values of one filter by OR; an empty filter asks for nothing. `ids` is None when not asked
-    for, and matches nothing when empty. `names` match any part of the name, whatever its case. What a noun lacks is ignored.
+    for, and matches nothing when empty. `names` match any part of the name, whatever its case. What a noun lacks is ignored, and
+    `by_update` and `descending` are for security groups: the others come oldest first.
     """
 
     owner: Uin
@@ -37,6 +39,8 @@ class NetworkQuery:
     is_default: bool | None = None
     tag_keys: tuple[str, ...] = ()
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    by_update: bool = False
+    descending: bool = False
     offset: int = 0
     limit: int = DEFAULT_LIMIT
 
@@ -161,7 +165,7 @@ class Networks:
         rows, tags = self._with_tags(query.offset(offset).limit(limit), "subnet_id")
         return tuple(record_of(Subnet, row, tags=tags.get(row["subnet_id"], ())) for row in rows)
 
-    def _with_tags(self, query: Any, key: str) -> tuple[Sequence[RowMapping], dict[str, Any]]:  # noqa: ANN401  # a Select of rows
+    def _with_tags(self, query: Select[Any], key: str) -> tuple[Sequence[RowMapping], dict[str, tuple[Tag, ...]]]:
         rows = self._connection.execute(query).mappings().all()
         return rows, tags_of(self._connection, [row[key] for row in rows])
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select
 
 from linocut.catalog.networks import NetworkQuery, matching
 from linocut.catalog.page import Page
@@ -46,10 +47,13 @@ class SecurityGroups:
         return self._records(SECURITY_GROUPS.c.owner == owner, SECURITY_GROUPS.c.region == region)
 
     def list(self, query: NetworkQuery) -> Page[SecurityGroup]:
-        """Return a page of the account's groups, the oldest first."""
+        """Return a page of the account's groups."""
         conditions = matching(query, SECURITY_GROUPS, SECURITY_GROUPS.c.group_id)
         total = self._connection.execute(select(func.count()).select_from(SECURITY_GROUPS).where(*conditions)).scalar_one()
-        return Page(self._records(*conditions, offset=query.offset, limit=query.limit), total)
+        time = SECURITY_GROUPS.c.updated_at if query.by_update else SECURITY_GROUPS.c.created_at
+        order = (time.desc() if query.descending else time, SECURITY_GROUPS.c.group_id)
+        chosen = select(SECURITY_GROUPS).where(*conditions).order_by(*order).offset(query.offset).limit(query.limit)
+        return Page(self._of(chosen), total)
 
     def instances_of(self, ids: Iterable[GroupId]) -> Mapping[GroupId, tuple[InstanceId, ...]]:
         """Return the instances that have each of these groups, but for failed launches; a group that none has is absent."""
@@ -84,9 +88,11 @@ class SecurityGroups:
         self._connection.execute(delete(SECURITY_GROUPS).where(SECURITY_GROUPS.c.group_id == group_id))
         drop_tags(self._connection, [group_id])
 
-    def _records(self, *conditions: ColumnElement[bool], offset: int = 0, limit: int | None = None) -> tuple[SecurityGroup, ...]:
+    def _records(self, *conditions: ColumnElement[bool]) -> tuple[SecurityGroup, ...]:
         order = (SECURITY_GROUPS.c.created_at, SECURITY_GROUPS.c.group_id)
-        query = select(SECURITY_GROUPS).where(*conditions).order_by(*order).offset(offset).limit(limit)
+        return self._of(select(SECURITY_GROUPS).where(*conditions).order_by(*order))
+
+    def _of(self, query: Select[Any]) -> tuple[SecurityGroup, ...]:
         rows = self._connection.execute(query).mappings().all()
         tags = tags_of(self._connection, [row["group_id"] for row in rows])
         return tuple(record_of(SecurityGroup, row, tags=tags.get(row["group_id"], ())) for row in rows)

@@ -32,6 +32,9 @@ _FILTERS: Final = frozenset(
         "public-ip-address",
         "uuid",
         "image-id",
+        "vpc-id",
+        "subnet-id",
+        "security-group-id",
         "tag-key",
         "tag-value",
         "creation-start-time",
@@ -40,7 +43,7 @@ _FILTERS: Final = frozenset(
 )
 
 
-_NOTHING_HAS: Final = frozenset({"host-id", "dedicated-cluster-id", "vpc-id", "subnet-id", "security-group-id", "ipv6-address"})
+_NOTHING_HAS: Final = frozenset({"host-id", "dedicated-cluster-id", "ipv6-address"})
 """Documented filters by what no instance here has."""
 
 
@@ -94,6 +97,9 @@ def list_instances(cloud: Cloud, caller: Caller, query: InstanceQuery) -> Page[I
                 public_addresses=filters.get("public-ip-address", ()),
                 uuids=filters.get("uuid", ()),
                 image_ids=filters.get("image-id", ()),
+                vpc_ids=filters.get("vpc-id", ()),
+                subnet_ids=filters.get("subnet-id", ()),
+                group_ids=filters.get("security-group-id", ()),
                 tag_keys=filters.get("tag-key", ()),
                 tag_values=filters.get("tag-value", ()),
                 tags=listing.tag_filters(filters),

@@ -16,19 +16,23 @@ from linocut.cloud.context import Cloud
 from linocut.cloud.images import visible_image
 from linocut.cloud.logins import Login, LoginOrder, check_login
 from linocut.cloud.ordered_disks import DataDiskOrder, PlannedDisk, SystemDiskOrder, disks_of, plan_disks, require_runnable
+from linocut.cloud.placements import NetworkOrder, Placement, draw_addresses, find_placement, room
 from linocut.model import errors, rules
 from linocut.model.ids import InstanceId, new_id
 from linocut.model.places import InstanceType
 from linocut.model.records import ClientToken, Image, Instance, Tag
 from linocut.model.states import InstanceState, OperationState
 
-__all__ = ["DataDiskOrder", "RunOrder", "run_instances"]
+__all__ = ["DataDiskOrder", "NetworkOrder", "RunOrder", "run_instances"]
 
 _COUNT: Final = 500
 _DEFAULT_NAME: Final = "未命名"
 _ADDRESS_PATTERN: Final = "{IP}"
 _LONGEST_ADDRESS: Final = "255.255.255.255"
 _TOKEN_LIFE: Final = timedelta(hours=1)
+
+
+_ANY_NETWORK: Final = NetworkOrder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class RunOrder:
     client_token: str = ""
     disable_termination: bool = False
     project_id: int = 0
+    network: NetworkOrder = _ANY_NETWORK
     dry_run: bool = False
 
 
@@ -72,6 +77,7 @@ class _Plan:
     user_data: bytes
     login: Login
     metadata: dict[str, str]
+    placement: Placement
     tags: tuple[Tag, ...]
 
 
@@ -97,14 +103,11 @@ def run_instances(cloud: Cloud, caller: Caller, order: RunOrder) -> tuple[Instan
             return () if order.dry_run else known
         plan = _plan(cloud, tx, caller, order)
         tx.instances.lock_capacity()
-        count = min(order.count, _room(cloud, tx, plan.kind))
-        if count < least:
-            raise errors.CapacityExhausted(
-                f"There is no room for {least} instances of {plan.kind.name}: {count} would fit.",
-            )
+        count = _fitting(cloud, tx, plan, least)
         if order.dry_run:
             return ()
-        instances = tuple(_instance(cloud, caller, plan, position) for position in range(count))
+        addresses = draw_addresses(cloud, tx, plan.placement, count)
+        instances = tuple(_instance(cloud, caller, plan, position, address) for position, address in enumerate(addresses))
         disks = [disk for instance in instances for disk in disks_of(cloud, instance, plan.disks)]
         tx.instances.add_all(instances)
         tx.disks.add_all(disks)
@@ -161,6 +164,7 @@ def _plan(cloud: Cloud, tx: Tx, caller: Caller, order: RunOrder) -> _Plan:
         user_data=rules.user_data(order.user_data),
         login=check_login(tx, caller, LoginOrder(order.password, order.key_ids, order.keep_image_login), image),
         metadata=rules.metadata(order.metadata),
+        placement=find_placement(cloud, tx, caller, order.network, order.zone, order.count),
         tags=rules.tags(order.tags),
     )
 
@@ -173,17 +177,27 @@ def _host_names(order: RunOrder, image: Image) -> tuple[str, ...]:
     return names
 
 
+def _fitting(cloud: Cloud, tx: Tx, plan: _Plan, least: int) -> int:
+    """Return how many of the instances ordered there is room for. Raises CapacityExhausted, SubnetFull."""
+    count = min(plan.order.count, _room(cloud, tx, plan.kind))
+    if count < least:
+        raise errors.CapacityExhausted(f"There is no room for {least} instances of {plan.kind.name}: {count} would fit.")
+    count = min(count, room(tx, plan.placement))
+    if count < least:
+        raise errors.SubnetFull(f"Subnet {plan.placement.subnet.subnet_id} has {count} addresses left.")
+    return count
+
+
 def _room(cloud: Cloud, tx: Tx, kind: InstanceType) -> int:
     vcpus, memory_mb = cloud.settings.capacity()
     taken_vcpus, taken_memory_mb = tx.instances.reserved()
     return max(0, min((vcpus - taken_vcpus) // kind.vcpus, (memory_mb - taken_memory_mb) // (kind.memory_gb * 1024)))
 
 
-def _instance(cloud: Cloud, caller: Caller, plan: _Plan, position: int) -> Instance:
+def _instance(cloud: Cloud, caller: Caller, plan: _Plan, position: int, address: str) -> Instance:
     dice = cloud.randomness
     order = plan.order
     instance_id = InstanceId(new_id("ins", dice))
-    address = f"127.{dice.randrange(16, 255)}.{dice.randrange(256)}.{dice.randrange(2, 255)}"
     return Instance(
         instance_id=instance_id,
         uuid=str(UUID(int=dice.getrandbits(128), version=4)),
@@ -197,6 +211,8 @@ def _instance(cloud: Cloud, caller: Caller, plan: _Plan, position: int) -> Insta
         memory_mb=plan.kind.memory_gb * 1024,
         image_id=plan.image.image_id,
         os_name=plan.image.os_name,
+        boot_mode=plan.image.boot_mode,
+        license_type=plan.image.license_type,
         state=InstanceState.PENDING,
         address=address,
         mac="52:54:00:" + ":".join(f"{dice.randrange(256):02x}" for _ in range(3)),
@@ -212,5 +228,11 @@ def _instance(cloud: Cloud, caller: Caller, plan: _Plan, position: int) -> Insta
         latest_request_id=caller.request_id,
         created_at=cloud.now(),
         metadata=plan.metadata,
+        vpc_id=plan.placement.subnet.vpc_id,
+        subnet_id=plan.placement.subnet.subnet_id,
+        group_ids=plan.placement.group_ids,
+        has_public_address=plan.placement.has_public_address,
+        bandwidth_mbps=plan.placement.bandwidth_mbps,
+        internet_charge_type=plan.placement.charge_type,
         tags=plan.tags,
     )

@@ -103,6 +103,10 @@ class SubnetInOtherZone(Malformed):
     """The subnet is in another zone."""
 
 
+class PublicAddressWithoutBandwidth(Malformed):
+    """A public address needs bandwidth."""
+
+
 class RuleUnknown(Malformed):
     """The security group has no such rule."""
 

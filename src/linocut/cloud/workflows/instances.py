@@ -10,13 +10,14 @@ from typing import Final
 from linocut.cloud import passwords, tasks
 from linocut.cloud.arrivals import make_readable
 from linocut.cloud.context import Cloud
+from linocut.cloud.security_groups import open_ports_of
 from linocut.cloud.workflows.durable import Failed, step, workflow
-from linocut.machines import GuestConfig, MachineDisk, MachineGone, MachineSpec, MachineState, NbdExport
+from linocut.cloud.workflows.forwarding import follow_groups
+from linocut.machines import Firmware, GuestConfig, MachineDisk, MachineGone, MachineSpec, MachineState, NbdExport
 from linocut.model.ids import InstanceId
 from linocut.model.records import Disk, Instance
 from linocut.model.states import DiskState, InstanceState, OperationState
 
-_FORWARDED_PORTS: Final = (22, 80, 443, 3389)
 _GIB: Final = 1024**3
 _TEXT: Final = 1024
 
@@ -134,6 +135,7 @@ def record_launched(cloud: Cloud, instance_id: str, launch_ms: dict[str, float])
         for disk in disks:
             if disk.state is DiskState.ATTACHING:
                 tx.disks.move(disk, DiskState.ATTACHED)
+    follow_groups(cloud, instance.instance_id)  # they may have changed while it was launched
     if not is_alive(cloud, instance.instance_id):  # it ended before there was a row to say so
         settle_row(cloud, instance.instance_id)
 
@@ -252,6 +254,7 @@ def _spec(cloud: Cloud, instance: Instance, disks: tuple[Disk, ...]) -> MachineS
     with cloud.catalog.read() as tx:
         account = tx.accounts.get(instance.owner)
         keys = tx.keys.owned(instance.owner, instance.key_ids)
+        ports = open_ports_of(tx, instance)
     if account is None:
         raise LookupError(f"there is no row of account {instance.owner}")
     return MachineSpec(
@@ -288,6 +291,8 @@ def _spec(cloud: Cloud, instance: Instance, disks: tuple[Disk, ...]) -> MachineS
             metadata=instance.metadata,
         ),
         address=instance.address,
-        forwarded_ports=_FORWARDED_PORTS,
+        forwarded_ports=ports.tcp,
+        forwarded_udp_ports=ports.udp,
         mac=instance.mac,
+        firmware=Firmware.UEFI if instance.boot_mode == "UEFI" else Firmware.BIOS,
     )

@@ -19,6 +19,7 @@ from linocut.cloud.uploads import remove_stale
 from linocut.cloud.workflows.copies import fail_copy
 from linocut.cloud.workflows.durable import Engine, Progress
 from linocut.cloud.workflows.exports import end_export
+from linocut.cloud.workflows.forwarding import follow_groups
 from linocut.cloud.workflows.images import fail_image
 from linocut.cloud.workflows.instances import is_alive, settle_row
 from linocut.machines import MachineState
@@ -120,6 +121,7 @@ def _reconcile_settled(cloud: Cloud, engine: Engine, instance: Instance) -> None
         if instance.state is InstanceState.STOPPED:
             cloud.machines.kill(instance.instance_id)
         settle_row(cloud, instance.instance_id)
+    follow_groups(cloud, instance.instance_id)
 
 
 def _is_being_imaged(cloud: Cloud, instance: Instance, engine: Engine) -> bool:
