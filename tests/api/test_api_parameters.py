@@ -135,8 +135,8 @@ def test_what_asks_for_what_is_so_anyway_is_accepted(person: Person) -> None:
             "PublicIpAssigned": False,
         },
         "EnhancedService": {
-            "SecurityService": {"Enabled": False},
-            "MonitorService": {"Enabled": False},
+            "SecurityService": {"Enabled": True},
+            "MonitorService": {"Enabled": True},
             "AutomationService": {"Enabled": False},
         },
         "SecurityGroupIds": [],
@@ -147,10 +147,7 @@ def test_what_asks_for_what_is_so_anyway_is_accepted(person: Person) -> None:
     }
 
     assert person.code("RunInstances", harmless) == "InvalidImageId.NotFound"
-    assert (
-        person.code("RunInstances", harmless | {"EnhancedService": {"MonitorService": {"Enabled": True}}})
-        == "UnsupportedOperation"
-    )
+    assert person.code("RunInstances", harmless | {"CamRoleName": "role"}) == "UnsupportedOperation"
     assert (
         person.code("StopInstances", {"InstanceIds": ["ins-00000000"], "StoppedMode": "KEEP_CHARGING"})
         == "InvalidInstanceId.NotFound"

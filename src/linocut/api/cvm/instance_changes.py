@@ -13,7 +13,7 @@ from linocut.api.cvm.batches import BATCH, BUSY, IN_TRANSIT
 from linocut.api.cvm.instances import LoginSettings, login_order
 from linocut.api.cvm.shapes import Ids
 from linocut.api.envelope import Answer, Shape
-from linocut.api.parameters import Int, is_empty
+from linocut.api.parameters import Int, is_empty, never_asks
 from linocut.api.table import Action
 from linocut.cloud import instance_changes, logins, reinstalling
 from linocut.cloud.caller import Caller
@@ -168,13 +168,14 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
             "SystemDisk.DiskName": is_empty,
             "SystemDisk.Encrypt": is_empty,
             "SystemDisk.KmsKeyId": is_empty,
+            # Terraform asks for agents whenever it reinstalls; see RunInstances.
             "EnhancedService": is_empty,
             "EnhancedService.SecurityService": is_empty,
-            "EnhancedService.SecurityService.Enabled": is_empty,
+            "EnhancedService.SecurityService.Enabled": never_asks,
             "EnhancedService.MonitorService": is_empty,
-            "EnhancedService.MonitorService.Enabled": is_empty,
+            "EnhancedService.MonitorService.Enabled": never_asks,
             "EnhancedService.AutomationService": is_empty,
-            "EnhancedService.AutomationService.Enabled": is_empty,
+            "EnhancedService.AutomationService.Enabled": never_asks,
         },
         codes=codes(
             *BATCH,

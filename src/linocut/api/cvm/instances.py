@@ -117,14 +117,14 @@ UNSUPPORTED_IN_RUN: Final[Mapping[str, AsksNothing]] = {
     "InternetAccessible.IPv6AddressType": is_empty,
     "InternetAccessible.AntiDDoSPackageId": is_empty,
     "SecurityGroupIds": is_empty,
-    # Guests run no agents of a cloud; whoever asks for one is told so.
+    # Guests run no agents of a cloud. Terraform asks for them in every launch, by its defaults, and counts on none of them.
     "EnhancedService": is_empty,
     "EnhancedService.SecurityService": is_empty,
-    "EnhancedService.SecurityService.Enabled": is_empty,
+    "EnhancedService.SecurityService.Enabled": never_asks,
     "EnhancedService.MonitorService": is_empty,
-    "EnhancedService.MonitorService.Enabled": is_empty,
+    "EnhancedService.MonitorService.Enabled": never_asks,
     "EnhancedService.AutomationService": is_empty,
-    "EnhancedService.AutomationService.Enabled": is_empty,
+    "EnhancedService.AutomationService.Enabled": never_asks,
     "ActionTimer": is_empty,
     "DisasterRecoverGroupIds": is_empty,
     "InstanceMarketOptions": is_empty,
