@@ -38,8 +38,9 @@ _COMMON: Final = frozenset(
     {"Action", "Version", "Region", "Timestamp", "Nonce", "SecretId", "SignatureMethod", "Signature", "Token", "Language"}
     | {"RequestClient"}
 )
-_CHINESE: Final = "zh-CN"
-_ENGLISH: Final = "en-US"
+CHINESE: Final = "zh-CN"
+ENGLISH: Final = "en-US"
+_LANGUAGE: Final = re.compile(r"(?:^|&)Language=([A-Za-z-]{1,16})(?:&|$)")
 _HOST: Final = re.compile(r"(?:https?://)?([A-Za-z0-9._-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?)/?")
 
 
@@ -54,6 +55,15 @@ class Arrival:
     source: str
     request_id: str
     scheme: str = "http"
+
+    def language(self) -> str:
+        """Return the language that the client wants to hear, whether it turns out to be somebody or not: zh-CN or en-US."""
+        asked = self.headers.get("x-tc-language", "")
+        if not asked and "authorization" not in self.headers:
+            text = self.query if self.method == "GET" else (self.body or b"")[:_MAX_FORM_BYTES].decode("latin-1")
+            found = _LANGUAGE.search(text)
+            asked = found[1] if found else ""
+        return ENGLISH if asked.lower() == ENGLISH.lower() else CHINESE
 
     def endpoint(self) -> str:
         """Return the base URL that the client has used, empty where its Host header names none; it may contain the scheme."""
@@ -76,7 +86,6 @@ class Call:
     version: str
     action: str
     region: str
-    language: str
     parameters: dict[str, object]
     are_texts: bool
 
@@ -133,7 +142,6 @@ def _read_signed(arrival: Arrival, body: bytes, media_type: str, find: FindCrede
         version=_required_header(headers, "X-TC-Version"),
         action=_required_header(headers, "X-TC-Action"),
         region=headers.get("x-tc-region", ""),
-        language=_language(headers.get("x-tc-language", "")),
         parameters=parameters,
         are_texts=media_type != _JSON,
     )
@@ -157,7 +165,6 @@ def _read_old(arrival: Arrival, encoded: str, find: FindCredential, now: float) 
         version=pairs["Version"],
         action=pairs["Action"],
         region=pairs.get("Region", ""),
-        language=_language(pairs.get("Language", "")),
         parameters=unflatten({name: text for name, text in pairs.items() if name not in _COMMON}),
         are_texts=True,
     )
@@ -176,10 +183,6 @@ def _check_token(credential: Credential, token: str, now: float) -> None:
             raise Failure("AuthFailure.TokenFailure", "This SecretId is not a temporary one; send no token with it.")
     elif not token_opens(credential.session, token, datetime.fromtimestamp(now, UTC)):
         raise Failure("AuthFailure.TokenFailure", "The token is not that of these temporary credentials, or they have ended.")
-
-
-def _language(asked: str) -> str:
-    return _ENGLISH if asked.lower() == _ENGLISH.lower() else _CHINESE
 
 
 def _required_header(headers: Mapping[str, str], name: str) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from linocut.api.calls import Arrival, Call, read_call
+from linocut.api.calls import CHINESE, Arrival, Call, read_call
+from linocut.api.chinese import catalogue
 from linocut.api.envelope import encode, encode_failure
 from linocut.api.failures import Failure
 from linocut.api.limits import Limits
@@ -61,7 +62,7 @@ class Wire:
             body, code = self._perform(accepted, arrival)
         except Exception as error:
             failure = _failure(error, arrival.request_id)
-            body, code = encode_failure(failure, arrival.request_id), failure.code
+            body, code = _said(failure, arrival), failure.code
         self._telemetry.count(action, code, time.perf_counter() - started)
         return body
 
@@ -75,7 +76,7 @@ class Wire:
             region=self._region(call, action),
             request_id=arrival.request_id,
             source=arrival.source,
-            language=call.language,
+            language=arrival.language(),
             session=call.credential.session,
             endpoint=arrival.endpoint(),
         )
@@ -101,7 +102,7 @@ class Wire:
             body, code = encode(action.handle(self._cloud, caller, request), arrival.request_id), ""
         except Exception as error:
             failure = _refused(error, action, arrival.request_id)
-            body, code = encode_failure(failure, arrival.request_id), failure.code
+            body, code = _said(failure, arrival), failure.code
         if action.is_mutating:
             self._audit(accepted, code or "ok", body)
         return body, code or "OK"
@@ -120,6 +121,11 @@ class Wire:
             _log.exception(
                 "audit entry lost", action=accepted.action.name, request_id=accepted.caller.request_id, outcome=outcome
             )
+
+
+def _said(failure: Failure, arrival: Arrival) -> bytes:
+    in_their_language = catalogue().failure(failure) if arrival.language() == CHINESE else failure
+    return encode_failure(in_their_language, arrival.request_id)
 
 
 def _refused(error: Exception, action: Action[Any], request_id: str) -> Failure:
