@@ -5,6 +5,7 @@ Source: CVM RunInstances, StartInstances, StopInstances, RebootInstances, Termin
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from msgspec import UNSET, UnsetType, field
@@ -59,8 +60,8 @@ class LoginSettings(Shape):
     keep_image_login: str = ""
 
 
-class RunInstances(Shape):
-    """What to start."""
+class Launch(Shape):
+    """What to start, or to ask the price of."""
 
     placement: Placement
     image_id: str
@@ -69,14 +70,19 @@ class RunInstances(Shape):
     system_disk: SystemDisk = field(default_factory=SystemDisk)
     data_disks: tuple[DataDisk, ...] = ()
     instance_count: Int = 1
-    min_count: Int | None = None
     instance_name: str = ""
     login_settings: LoginSettings = field(default_factory=LoginSettings)
     client_token: str = ""
     host_name: str = ""
     tag_specification: tuple[TagSpecification, ...] = ()
-    user_data: str = ""
     metadata: Metadata | None = None
+
+
+class RunInstances(Launch):
+    """What to start."""
+
+    min_count: Int | None = None
+    user_data: str = ""
     dry_run: bool = False
     disable_api_termination: bool = False
 
@@ -181,13 +187,24 @@ class TerminateInstances(Shape):
 
 def run_instances(cloud: Cloud, caller: Caller, request: RunInstances) -> InstancesStarted:
     """Start instances from an image."""
+    order = replace(
+        launch_order(request),
+        min_count=request.min_count,
+        user_data=request.user_data,
+        disable_termination=request.disable_api_termination,
+        dry_run=request.dry_run,
+    )
+    return InstancesStarted(instance_id_set=list(launches.run_instances(cloud, caller, order)) or UNSET)
+
+
+def launch_order(request: Launch) -> RunOrder:
+    """Return the order that a request is. Raises InvalidValue, TagInvalid."""
     login = login_order(request.login_settings)
-    order = RunOrder(
+    return RunOrder(
         image_id=request.image_id,
         zone=request.placement.zone,
         instance_type=request.instance_type or "S5.SMALL1",
         count=request.instance_count,
-        min_count=request.min_count,
         name=request.instance_name,
         host_name=request.host_name,
         system_disk_type=request.system_disk.disk_type,
@@ -199,16 +216,12 @@ def run_instances(cloud: Cloud, caller: Caller, request: RunInstances) -> Instan
         password=login.password,
         key_ids=login.key_ids,
         keep_image_login=login.keep_image_login,
-        user_data=request.user_data,
         metadata=tuple((item.key, item.value) for item in request.metadata.items) if request.metadata else (),
         charge_type=request.instance_charge_type or "POSTPAID_BY_HOUR",
         tags=tags_for("instance", request.tag_specification),
         client_token=request.client_token,
-        disable_termination=request.disable_api_termination,
         project_id=request.placement.project_id,
-        dry_run=request.dry_run,
     )
-    return InstancesStarted(instance_id_set=list(launches.run_instances(cloud, caller, order)) or UNSET)
 
 
 def login_order(settings: LoginSettings) -> LoginOrder:
