@@ -4,6 +4,8 @@ import fcntl
 import os
 import struct
 import subprocess
+import uuid
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +15,17 @@ from typing import Final
 SECTOR: Final = 512
 MIB: Final = 1 << 20
 FAT16: Final = 0x0E
+EFI_SYSTEM: Final = 0xEF
 LINUX: Final = 0x83
 BOOT_CODE_BYTES: Final = 440
 
+GPT_BYTES: Final = 34 * SECTOR
+"""What a GUID partition table takes at either end of a disk."""
+
+_GPT_ENTRIES: Final = 128
+_GPT_ENTRY_BYTES: Final = 128
+_GPT_TYPES: Final = {EFI_SYSTEM: "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", LINUX: "0fc63daf-8483-4772-8e79-3d69d8477de4"}
+_PROTECTIVE: Final = 0xEE
 _BEYOND_CHS: Final = b"\xfe\xff\xff"
 _ACTIVE: Final = b"\x80"
 _MKE2FS_CONFIG: Final = """\
@@ -89,6 +99,38 @@ def write_boot_record(disk: Path, boot_code: bytes, signature: int, partitions: 
     code = boot_code[:BOOT_CODE_BYTES].ljust(BOOT_CODE_BYTES, b"\0")
     with disk.open("r+b") as file:
         file.write(code + struct.pack("<IH", signature, 0) + entries.ljust(64, b"\0") + b"\x55\xaa")
+
+
+def write_gpt(disk: Path, seed: int, partitions: Sequence[Partition]) -> None:
+    """Write a GUID partition table, its copy at the disk's end, and the boot record that guards it.
+
+    The GUIDs of the disk and its partitions follow from the seed. Source: UEFI Specification 2.10, chapter 5.
+    """
+    sectors = disk.stat().st_size // SECTOR
+    entries = b"".join(
+        uuid.UUID(_GPT_TYPES[each.kind]).bytes_le
+        + uuid.UUID(int=(seed << 64) + number + 1).bytes_le
+        + struct.pack("<QQQ", each.start // SECTOR, (each.start + each.size) // SECTOR - 1, 0)
+        + bytes(72)
+        for number, each in enumerate(partitions)
+    ).ljust(_GPT_ENTRIES * _GPT_ENTRY_BYTES, b"\0")
+    table_sectors = len(entries) // SECTOR
+    guid = uuid.UUID(int=seed << 64).bytes_le
+
+    def header(at: int, other: int, table: int) -> bytes:
+        usable = (2 + table_sectors, sectors - table_sectors - 2)
+        places = struct.pack("<QQQQ", at, other, *usable) + guid
+        rest = struct.pack("<QIII", table, _GPT_ENTRIES, _GPT_ENTRY_BYTES, zlib.crc32(entries))
+        start = b"EFI PART" + struct.pack("<II", 0x10000, 92)
+        checksum = zlib.crc32(start + bytes(8) + places + rest)
+        return (start + struct.pack("<II", checksum, 0) + places + rest).ljust(SECTOR, b"\0")
+
+    write_boot_record(disk, b"", 0, [Partition(_PROTECTIVE, SECTOR, min(sectors - 1, 2**32 - 1) * SECTOR)])
+    with disk.open("r+b") as file:
+        file.seek(SECTOR)
+        file.write(header(1, sectors - 1, 2) + entries)
+        file.seek((sectors - 1 - table_sectors) * SECTOR)
+        file.write(entries + header(sectors - 1, 1, sectors - 1 - table_sectors))
 
 
 def make_ext4(disk: Path, partition: Partition, content: Path, *options: str, wrapper: Sequence[str] = ()) -> None:

@@ -9,10 +9,11 @@ by BIOS from its own disk, reads the config drive as a cloud image would, keeps 
 - the serial console: a line ``linocut-guest ready hostname=NAME boots=N``, then a shell after Enter;
 - the power button, at once.
 
-The disk: a master boot record, a FAT partition with the kernel and an initramfs of one program, and the ext4 root.
+The disk: a master boot record, a FAT partition with the kernel and an initramfs of one program, and the ext4 root. With `--uefi`
+it has a GUID partition table instead, and boots by UEFI alone: the FAT partition holds systemd-boot.
 Needs no root and no loop device. What it is made of is in tiny_root/.
 
-    python guests/tiny.py OUT.qcow2 [--size-gb N] [--fill-mb N] [--raw]
+    python guests/tiny.py OUT.qcow2 [--size-gb N] [--fill-mb N] [--raw] [--uefi]
 """
 
 import argparse
@@ -55,6 +56,13 @@ LABEL linux
 LINUX vmlinuz
 INITRD initrd
 APPEND {_KERNEL_ARGUMENTS}
+"""
+
+_UEFI_LOADER: Final = "systemd-boot-efi"
+_LOADER_ENTRY: Final = f"""\
+linux /vmlinuz
+initrd /initrd
+options {_KERNEL_ARGUMENTS}
 """
 
 _MODULES: Final = {
@@ -101,6 +109,8 @@ class TinyGuest:
     """How much pseudo-random data, the same every time, lies in /state/fill."""
     raw: bool = False
     """A sparse raw file in place of a qcow2."""
+    uefi: bool = False
+    """Boots by UEFI, and not by BIOS."""
 
 
 def build_tiny_guest(guest: TinyGuest | None = None) -> Path:
@@ -116,7 +126,7 @@ def build_tiny_guest(guest: TinyGuest | None = None) -> Path:
         disk = folder / f"{_fingerprint(guest, archive)}.{'raw' if guest.raw else 'qcow2'}"
         if not disk.exists():
             with tempfile.TemporaryDirectory(dir=folder, prefix="making-") as work:
-                _make_disk(guest, *_packages(archive), Path(work)).rename(disk)
+                _make_disk(guest, *_packages(archive, guest), Path(work)).rename(disk)
         return disk
 
 
@@ -129,16 +139,17 @@ def _fingerprint(guest: TinyGuest, archive: PackageArchive) -> str:
     return digest.hexdigest()[:16]
 
 
-def _packages(archive: PackageArchive) -> tuple[str, dict[str, Path]]:
+def _packages(archive: PackageArchive, guest: TinyGuest) -> tuple[str, dict[str, Path]]:
     """Return the name of the kernel's package, and the files of all packages by name."""
+    others = [*_USERLAND, *([_UEFI_LOADER] if guest.uefi else [])]
     try:
         kernel = archive.newest_kernel()
-        return kernel, archive.download([kernel, *_USERLAND])
+        return kernel, archive.download([kernel, *others])
     except PackageMissingError:
         # Debian drops what it has replaced; newer lists name what is there now.
         archive.refresh()
         kernel = archive.newest_kernel()
-        return kernel, archive.download([kernel, *_USERLAND])
+        return kernel, archive.download([kernel, *others])
 
 
 def _make_disk(guest: TinyGuest, kernel: str, packages: dict[str, Path], work: Path) -> Path:
@@ -155,10 +166,17 @@ def _make_disk(guest: TinyGuest, kernel: str, packages: dict[str, Path], work: P
     disk = work / "disk.raw"
     size = guest.size_gb << 30
     after_boot = _BOOT.start + _BOOT.size
-    root_partition = Partition(disk_image.LINUX, after_boot, size - after_boot)
+    after_root = size - (MIB if guest.uefi else 0)
+    root_partition = Partition(disk_image.LINUX, after_boot, after_root - after_boot)
     disk_image.make_empty(disk, size)
-    disk_image.write_boot_record(disk, _BOOT_CODE.read_bytes(), _SIGNATURE, (_BOOT, root_partition))
-    _write_boot_partition(disk, next((unpacked / "kernel/boot").glob("vmlinuz-*")), initramfs)
+    vmlinuz = next((unpacked / "kernel/boot").glob("vmlinuz-*"))
+    if guest.uefi:
+        system = Partition(disk_image.EFI_SYSTEM, _BOOT.start, _BOOT.size)
+        disk_image.write_gpt(disk, _SIGNATURE, (system, root_partition))
+        _write_efi_partition(disk, next((unpacked / "userland").rglob("systemd-bootx64.efi")), vmlinuz, initramfs)
+    else:
+        disk_image.write_boot_record(disk, _BOOT_CODE.read_bytes(), _SIGNATURE, (_BOOT, root_partition))
+        _write_boot_partition(disk, vmlinuz, initramfs)
     options = ("-L", "linocut-tiny", "-m", "0", "-J", "size=4", "-N", "8192")
     disk_image.make_ext4(disk, root_partition, root, *options)
     if guest.raw:
@@ -257,12 +275,29 @@ def _write_random_files(folder: Path, size_mb: int) -> None:
                 file.write(source.randbytes(MIB))
 
 
-def _write_boot_partition(disk: Path, kernel: Path, initramfs: Path) -> None:
-    config = initramfs.with_name("syslinux.cfg")
-    config.write_text(_SYSLINUX_CONFIG)
+def _write_efi_partition(disk: Path, loader: Path, kernel: Path, initramfs: Path) -> None:
+    entry, config = initramfs.with_name("linux.conf"), initramfs.with_name("loader.conf")
+    entry.write_text(_LOADER_ENTRY)
+    config.write_text("timeout 0\ndefault linux.conf\n")
+    image = _format_boot_partition(disk)
+    run("mmd", "-i", image, "::EFI", "::EFI/BOOT", "::loader", "::loader/entries")
+    files = {loader: "EFI/BOOT/BOOTX64.EFI", config: "loader/loader.conf", entry: "loader/entries/linux.conf"}
+    for file, name in (files | {kernel: "vmlinuz", initramfs: "initrd"}).items():
+        run("mcopy", "-i", image, file, f"::{name}", MTOOLS_SKIP_CHECK="1")
+
+
+def _format_boot_partition(disk: Path) -> str:
+    """Make an empty FAT file system in the first partition, and return it as mtools name it."""
     image = f"{disk}@@{_BOOT.start}"
     sectors, hidden = (str(size // disk_image.SECTOR) for size in (_BOOT.size, _BOOT.start))
     run("mformat", "-i", image, "-T", sectors, "-h", "16", "-s", "63", "-H", hidden, "::")
+    return image
+
+
+def _write_boot_partition(disk: Path, kernel: Path, initramfs: Path) -> None:
+    config = initramfs.with_name("syslinux.cfg")
+    config.write_text(_SYSLINUX_CONFIG)
+    image = _format_boot_partition(disk)
     run("syslinux", "--install", "--offset", str(_BOOT.start), disk)
     for file, name in ((kernel, "vmlinuz"), (initramfs, "initrd"), (config, "syslinux.cfg")):
         run("mcopy", "-i", image, file, f"::{name}", MTOOLS_SKIP_CHECK="1")
@@ -275,9 +310,10 @@ def main() -> int:
     arguments.add_argument("--size-gb", type=int, default=1, help="virtual size in GiB (default 1)")
     arguments.add_argument("--fill-mb", type=int, default=0, help="MiB of pseudo-random data on its disk")
     arguments.add_argument("--raw", action="store_true", help="a sparse raw file in place of a qcow2")
+    arguments.add_argument("--uefi", action="store_true", help="a guest that boots by UEFI, and not by BIOS")
     chosen = arguments.parse_args()
     try:
-        disk = build_tiny_guest(TinyGuest(chosen.size_gb, chosen.fill_mb, chosen.raw))
+        disk = build_tiny_guest(TinyGuest(chosen.size_gb, chosen.fill_mb, chosen.raw, chosen.uefi))
     except (PackageMissingError, BuildError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -145,15 +145,24 @@ def test_an_image_of_an_instance_has_the_licence_of_what_the_instance_came_from(
         sharing.share_image(bench.cloud, owner, taken, [friend.account.uin])
 
 
-def test_an_image_of_an_instance_remembers_the_platform_of_a_deleted_origin(bench: Bench) -> None:
+def test_a_machine_boots_as_its_image_does(bench: Bench) -> None:
     owner = bench.caller("owner")
-    instance_id = bench.instance(owner, bench.image(owner, os_type="CentOS Stream", os_version="9"))
+    for boot_mode, firmware in (("UEFI", "uefi"), ("Legacy BIOS", "bios")):
+        instance_id = bench.instance(owner, bench.image(owner, boot_mode, boot_mode=boot_mode))
+        assert bench.machines.spec(instance_id).firmware == firmware
+
+
+def test_an_image_of_an_instance_remembers_the_system_of_a_deleted_origin(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    origin = bench.image(owner, os_type="CentOS Stream", os_version="9", boot_mode="UEFI", license_type="BYOL")
+    instance_id = bench.instance(owner, origin)
     delete(bench, owner, bench.instance_row(instance_id).image_id)
 
     taken = imaging.create_image(bench.cloud, owner, CreateOrder("golden", instance_id))
 
     assert taken is not None
-    assert bench.image_row(taken).platform == "CentOS Stream"
+    row = bench.image_row(taken)
+    assert (row.platform, row.boot_mode, row.license_type) == ("CentOS Stream", "UEFI", "BYOL")
 
 
 def test_a_shared_image_changes_no_more_and_a_change_to_what_it_is_already_is_none(bench: Bench) -> None:

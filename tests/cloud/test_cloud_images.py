@@ -235,7 +235,7 @@ ORDERS: list[tuple[dict[str, Any], type[Refusal]]] = [
     ({"os_version": "99"}, errors.OsVersionUnsupported),
     ({"architecture": "vax"}, errors.InvalidValue),
     ({"architecture": "arm_64"}, errors.ParameterUnsupported),
-    ({"boot_mode": "UEFI"}, errors.ParameterUnsupported),
+    ({"boot_mode": "UEFI", "architecture": "i386"}, errors.ParameterUnsupported),
     ({"boot_mode": "Magic"}, errors.BootModeInvalid),
     ({"license_type": "Free"}, errors.LicenseTypeInvalid),
     ({"url": "file:///etc/passwd"}, errors.UrlInvalid),

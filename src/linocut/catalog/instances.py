@@ -50,6 +50,8 @@ class InstanceChanges(TypedDict, total=False):
     launch_ms: dict[str, float]
     login_generation: int
     metadata: dict[str, str]
+    boot_mode: str
+    license_type: str
     tags: tuple[Tag, ...]
 
 

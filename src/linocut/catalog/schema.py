@@ -307,6 +307,8 @@ INSTANCES: Final = Table(
     Column("launch_ms", JSON, nullable=False),
     Column("login_generation", BigInteger, nullable=False, server_default=text("0")),
     Column("metadata", Pairs, nullable=False, server_default="{}"),
+    Column("boot_mode", Text, nullable=False, server_default="Legacy BIOS"),
+    Column("license_type", Text, nullable=False, server_default="TencentCloud"),
     _id("vpc_id"),
     _id("subnet_id", index=True),
     _flag("has_public_address"),

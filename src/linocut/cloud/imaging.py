@@ -176,7 +176,9 @@ def _system_of_instance(tx: Tx, instance: Instance) -> _System:
     origin = tx.images.find(instance.image_id)
     if origin is not None:
         return replace(_system_of_image(origin), os_name=instance.os_name)
-    return _System(platform_of(instance.os_name), instance.os_name)
+    return _System(
+        platform_of(instance.os_name), instance.os_name, license_type=instance.license_type, boot_mode=instance.boot_mode
+    )
 
 
 def _system_of_snapshot(tx: Tx, snapshot: Snapshot) -> _System:
@@ -224,6 +226,8 @@ def _instance_to_image(tx: Tx, caller: Caller, instance_id: str) -> Instance:
         raise errors.TaskRunning(f"{instance.latest_operation} is under way on instance {instance_id}.")
     if instance.state not in {InstanceState.RUNNING, InstanceState.STOPPED}:
         raise errors.InstanceStateForbids(f"Instance {instance_id} is {instance.state}.", state=instance.state)
+    if instance.is_half_reinstalled:
+        raise errors.ReinstallFailed(f"Instance {instance_id} has no whole system disk: start or reinstall it.")
     return instance
 
 

@@ -84,10 +84,10 @@ def _image_to_import(cloud: Cloud, caller: Caller, order: ImportOrder, urls: tup
         raise errors.LicenseTypeInvalid(f"LicenseType takes {', '.join(sorted(_LICENSES))}.")
     if order.boot_mode not in _BOOT_MODES:
         raise errors.BootModeInvalid(f"BootMode takes {', '.join(sorted(_BOOT_MODES))}.")
-    if order.boot_mode == "UEFI" or order.architecture == "arm_64":
-        raise errors.ParameterUnsupported(
-            "BootMode UEFI and Architecture arm_64 are not supported: hosts start x86 machines by BIOS."
-        )
+    if order.architecture == "arm_64":
+        raise errors.ParameterUnsupported("Architecture arm_64 is not supported: hosts start x86 machines.")
+    if order.architecture == "i386" and order.boot_mode == "UEFI":
+        raise errors.ParameterUnsupported("BootMode UEFI is not supported for Architecture i386: firmware here is of 64 bits.")
     if len(urls) > _DATA_DISKS + 1:
         raise errors.TooManyValues(f"ImportImageDataDiskList takes up to {_DATA_DISKS} disks.")
     return Image(

@@ -53,10 +53,12 @@ def reset_instance(cloud: Cloud, caller: Caller, order: ResetOrder) -> None:
         image = visible_image(tx, caller, order.image_id or instance.image_id)
         require_launchable(cloud, tx, image)
         tx.images.hold(image)
-        _check_image(tx, instance, image)
+        _check_image(instance, image)
         changes = InstanceChanges(
             image_id=image.image_id,
             os_name=image.os_name,
+            boot_mode=image.boot_mode,
+            license_type=image.license_type,
             latest_operation="ResetInstance",
             latest_operation_state=OperationState.OPERATING,
             latest_operation_error="",
@@ -70,10 +72,9 @@ def reset_instance(cloud: Cloud, caller: Caller, order: ResetOrder) -> None:
     cloud.workflows.start(workflow, instance.instance_id, key=caller.request_id)
 
 
-def _check_image(tx: Tx, instance: Instance, image: Image) -> None:
+def _check_image(instance: Instance, image: Image) -> None:
     require_runnable(image)
-    before = tx.images.find(instance.image_id)
-    if before is not None and before.license_type != image.license_type:
+    if instance.license_type != image.license_type:
         raise errors.LicenseTypeStays(f"Image {image.image_id} has the licence type {image.license_type}.")
 
 

@@ -18,6 +18,7 @@ from linocut.machines.errors import (
 from linocut.machines.interface import (
     Accelerator,
     ConsoleChunk,
+    Firmware,
     Forward,
     GuestConfig,
     MachineDisk,
@@ -36,6 +37,7 @@ __all__ = [
     "Accelerator",
     "Cancelled",
     "ConsoleChunk",
+    "Firmware",
     "Forward",
     "ForwardRefused",
     "GuestConfig",

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from linocut.machines.interface import Accelerator, Forward, MachineDisk, MachineSpec, NbdExport
+from linocut.machines.firmware import uefi_files
+from linocut.machines.interface import Accelerator, Firmware, Forward, MachineDisk, MachineSpec, NbdExport
 from linocut.model.ids import DiskId
 
 CONFIG_DRIVE: Final = "config.iso"
 CONSOLE_LOG: Final = "console.log"
+UEFI_VARIABLES: Final = "uefi-vars.fd"
 NETWORK: Final = "net0"
 """QEMU's name of the guest's network."""
 GUEST_FOLDER: Final = "guest"
@@ -99,7 +101,8 @@ def machine_command(
     return [
         *("qemu-system-x86_64", "-name", spec.instance_id, "-uuid", spec.uuid),
         *("-nodefaults", "-no-user-config", "-sandbox", _SANDBOX, "-msg", "timestamp=on"),
-        *("-machine", "pc,usb=off,vmport=off", "-accel", cpu[0], "-cpu", cpu[1]),
+        *_board(spec.firmware),
+        *("-accel", cpu[0], "-cpu", cpu[1]),
         *("-smp", str(spec.vcpus), "-m", str(spec.memory_mb), "-rtc", "base=utc", "-boot", "strict=on"),
         *_monitor("control", wiring.control),
         *_monitor("jobs", wiring.jobs),
@@ -124,6 +127,21 @@ def storage_daemon_command(disk: MachineDisk, wiring: Wiring) -> list[str]:
 def _monitor(name: str, listening: int) -> list[str]:
     chardev = f"socket,id={name},fd={listening},server=on,wait=off"
     return ["-chardev", chardev, "-mon", f"chardev={name},mode=control"]
+
+
+def _board(firmware: Firmware) -> list[str]:
+    """Return the machine's board, whose flash holds UEFI firmware unless it boots by BIOS."""
+    board = "pc,usb=off,vmport=off"
+    if firmware is Firmware.BIOS:
+        return ["-machine", board]
+    arguments: list[str] = []
+    for name, file, read_only in (("uefi-code", str(uefi_files().code), True), ("uefi-vars", UEFI_VARIABLES, False)):
+        nodes: list[Node] = [
+            {"driver": "file", "node-name": f"{name}-file", "filename": file, "read-only": read_only},
+            {"driver": "raw", "node-name": name, "file": f"{name}-file", "read-only": read_only},
+        ]
+        arguments += [part for node in nodes for part in ("-blockdev", json.dumps(node))]
+    return [*arguments, "-machine", f"{board},pflash0=uefi-code,pflash1=uefi-vars"]
 
 
 def _network(spec: MachineSpec, forwarded: Iterable[Forward], *, outbound: bool) -> list[str]:

@@ -8,6 +8,7 @@
       qemu.pid              the process that was last started here
       <disk id>.qcow2       overlays; QEMU's
       config.iso            config drive
+      uefi-vars.fd          what UEFI firmware remembers, where the machine has such; QEMU's
       console.log qemu.log  QEMU's
       control.sock jobs.sock  QMP; we listen and pass them on, so the first conversation begins without polling
       guest/vnc.sock        made by QEMU
@@ -24,19 +25,21 @@ import shutil
 import socket
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from linocut.machines.command import CONFIG_DRIVE, CONSOLE_LOG, GUEST_FOLDER, VNC_SOCKET, overlay_name
+from linocut.machines.command import CONFIG_DRIVE, CONSOLE_LOG, GUEST_FOLDER, UEFI_VARIABLES, VNC_SOCKET, overlay_name
 from linocut.machines.config_drive import config_drive
 from linocut.machines.confinement import Confinement
 from linocut.machines.errors import MachineError, MachineGone
-from linocut.machines.interface import MachineDisk, MachineSpec
+from linocut.machines.firmware import uefi_files
+from linocut.machines.interface import Firmware, MachineDisk, MachineSpec
 from linocut.machines.overlay import write_empty_overlay
+from linocut.model.ids import DiskId
 
 CONTROL_SOCKET: Final = "control.sock"
 JOBS_SOCKET: Final = "jobs.sock"
@@ -89,6 +92,8 @@ class MachineFolder:
         disk's size changed, or its content is gone.
         """
         kept = {disk.disk_id: disk for disk in before.disks} if before else {}
+        if spec.firmware is Firmware.UEFI:
+            self._make_variables(spec, kept)
         for disk in spec.disks:
             if not self._keeps(disk, kept.get(disk.disk_id)):
                 self._make_overlay(disk)
@@ -219,6 +224,15 @@ class MachineFolder:
         with self._replacing(overlay_name(disk.disk_id)) as descriptor:
             self._confinement.own(descriptor)
             write_empty_overlay(descriptor, disk.size_bytes)
+
+    def _make_variables(self, spec: MachineSpec, kept: Mapping[DiskId, MachineDisk]) -> None:
+        """Let UEFI firmware begin anew where it never ran here, or where it would remember how another system disk boots."""
+        system = spec.disks[0]
+        if (self.path / UEFI_VARIABLES).exists() and self._keeps(system, kept.get(system.disk_id)):
+            return
+        with self._replacing(UEFI_VARIABLES) as descriptor:
+            self._confinement.own(descriptor)
+            os.write(descriptor, uefi_files().variables.read_bytes())
 
     def _is_held_by(self, process: int) -> bool:
         """Tell whether a live process has the machine's lock open."""

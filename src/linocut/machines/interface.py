@@ -24,6 +24,13 @@ class Accelerator(StrEnum):
     TCG = "tcg"
 
 
+class Firmware(StrEnum):
+    """What a machine runs before its own disk."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
 class MachineState(StrEnum):
     """Whether a machine's process is alive."""
 
@@ -102,6 +109,7 @@ class MachineSpec:
     forwarded_ports: tuple[int, ...]
     mac: str
     forwarded_udp_ports: tuple[int, ...] = ()
+    firmware: Firmware = Firmware.BIOS
 
     def __post_init__(self) -> None:
         """Refuse, with ValueError, what could not stand in a file's name or on a command line."""

@@ -232,6 +232,8 @@ class Instance:
     has_public_address: bool = False
     bandwidth_mbps: int = 0
     internet_charge_type: str = "TRAFFIC_POSTPAID_BY_HOUR"
+    boot_mode: str = "Legacy BIOS"
+    license_type: str = "TencentCloud"
     tags: tuple[Tag, ...] = ()
 
     @property
