@@ -31,6 +31,7 @@ from linocut.model.states import ImageState, InstanceState, OperationState, Snap
 from linocut.settings import Settings
 
 REGION: Final = Region("ap-guangzhou")
+ELSEWHERE: Final = Region("ap-shanghai")
 ZONE: Final = "ap-guangzhou-3"
 _SETTINGS: Final = {
     "accelerator": "tcg",
@@ -41,7 +42,7 @@ _SETTINGS: Final = {
     "block_cache_mb": "16",
 }
 _UNDER_WAY: Final = ("PENDING", "ENQUEUED", "DELAYED")
-_RUNNING_ON: Final = frozenset({ImageState.IMPORTING, ImageState.CREATING})
+_RUNNING_ON: Final = frozenset({ImageState.IMPORTING, ImageState.CREATING, ImageState.SYNCING, ImageState.EXPORTING})
 _SETTLED: Final = frozenset({InstanceState.RUNNING, InstanceState.STOPPED, InstanceState.LAUNCH_FAILED})
 
 
@@ -192,6 +193,16 @@ class World:
         answer = self.call("CreateImage", InstanceId=instance_id, ImageName=self.new_name("create"), ForcePoweroff=power)
         return str(answer["ImageId"])
 
+    def copy_image(self, image_id: str) -> str:
+        """Begin to copy an image to another region and return the copy's id."""
+        answer = self.call("SyncImages", ImageIds=[image_id], DestinationRegions=[ELSEWHERE], ImageSetRequired=True)
+        return str(answer["ImageSet"][0]["ImageId"])
+
+    def elsewhere(self) -> Wire:
+        """Return the wire to another region."""
+        held = json.loads((self.state / "credentials.json").read_text())
+        return Wire(self.wire.endpoint, (held["SecretId"], held["SecretKey"]), ELSEWHERE)
+
     def run(self, image_id: str, *, count: int = 1) -> list[str]:
         """Begin to start instances and return their ids."""
         answer = self.call("RunInstances", ImageId=image_id, InstanceCount=count, Placement={"Zone": ZONE})
@@ -312,15 +323,15 @@ class World:
             yield catalog
 
     @contextmanager
-    def store(self) -> Iterator[RegionStore]:
-        """Open the region store beside the service."""
-        with RegionStore.open(f"file://{self.state}/stores/{REGION}") as store:
+    def store(self, region: Region = REGION) -> Iterator[RegionStore]:
+        """Open a region store beside the service."""
+        with RegionStore.open(f"file://{self.state}/stores/{region}") as store:
             yield store
 
     @contextmanager
-    def tree(self, image_id: str) -> Iterator[Tree]:
+    def tree(self, image_id: str, region: Region = REGION) -> Iterator[Tree]:
         """Open the tree of an image's system disk."""
-        with self.store() as store:
+        with self.store(region) as store:
             yield store.tree(self.root(image_id))
 
     def root(self, image_id: str) -> RootDigest:
@@ -392,14 +403,19 @@ class World:
             live = tx.snapshots.live_roots(REGION)
             images = tx.images.in_states(ImageState)
             snapshots = {image.image_id: tx.images.snapshots_of(image.image_id) for image in images}
+            live_elsewhere = tx.snapshots.live_roots(ELSEWHERE)
+            assert tx.copies.under_way() == ()
+            assert tx.tasks.running() == ()
         self._assert_files({name for name, state in instances.items() if state is not InstanceState.LAUNCH_FAILED})
         self._assert_processes({name for name, state in instances.items() if state is InstanceState.RUNNING})
         for image in images:
             done = image.state is ImageState.NORMAL
             assert all((one.state is SnapshotState.NORMAL) == done == (one.root is not None) for one in snapshots[image.image_id])
-        with self.store() as store:
-            report = store.verify(live)
-        assert report.is_sound, report
+        for region, roots in ((REGION, live), (ELSEWHERE, live_elsewhere)):
+            with self.store(region) as store:
+                report = store.verify(roots)
+                assert not any(store.is_arriving(root) for root in roots)
+            assert report.is_sound, report
         assert self.block_server().stat()["ingests"] == 0
 
     def _assert_files(self, instances: set[InstanceId]) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from crash_world import World, attempt
+from crash_world import ELSEWHERE, World, attempt
 from guest_disk import DISK_BYTES, READ_AT, WRITTEN_AT
 
 GIB: Final = 1 << 30
@@ -124,6 +124,34 @@ def _check_failed_launch(world: World, _tree: str) -> None:
     world.forget_failed_launches()
 
 
+def _images_elsewhere(world: World) -> list[dict[str, Any]]:
+    return list(world.elsewhere().pages("DescribeImages", "ImageSet"))
+
+
+def _copy_base(world: World, _: str) -> None:
+    attempt(world.copy_image, world.base)
+
+
+def _check_copied(world: World, _: str) -> None:
+    assert world.await_image(world.base) == "NORMAL"
+    (copy,) = _images_elsewhere(world)
+    assert copy["ImageState"] == "NORMAL"
+    with world.tree(copy["ImageId"], ELSEWHERE) as tree:
+        assert tree.read(0, DISK_BYTES) == (world.folder / "guest.raw").read_bytes()
+    _drop_elsewhere(world)
+
+
+def _check_failed_copy(world: World, _: str) -> None:
+    assert world.await_image(world.base) == "NORMAL"
+    assert [copy["ImageState"] for copy in _images_elsewhere(world)] == ["CREATEFAILED"]
+    _drop_elsewhere(world)
+
+
+def _drop_elsewhere(world: World) -> None:
+    ids = [copy["ImageId"] for copy in _images_elsewhere(world)]
+    world.elsewhere().call("DeleteImages", ImageIds=ids, DeleteBindedSnap=True)
+
+
 def _stop(how: str) -> Callable[[World, str], None]:
     return lambda world, instance_id: attempt(world.call, "StopInstances", InstanceIds=[instance_id], StopType=how)
 
@@ -195,6 +223,19 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         lambda world, _: attempt(world.create_image, world.running()[0], force_poweroff=True),
         _check_created,
     ),
+    "copying to another region": Scenario(
+        (
+            "copy-image.start",
+            "copy-image.nodes",
+            "copy-image.chunks",
+            "copy-image.record",
+            "copy-image.end-read-through",
+        ),
+        lambda world: world.base,
+        _copy_base,
+        _check_copied,
+    ),
+    "a copy that fails": Scenario(("copy-image.record-failed",), _hide_base, _copy_base, _check_failed_copy, _show_base),
     "running an instance": Scenario(
         ("run-instance.start", "run-instance.launch", "run-instance.record-launched"),
         lambda world: ",".join(world.running()),

@@ -10,16 +10,18 @@ from linocut.cloud import images, publishing
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.images import ImageQuery
+from linocut.cloud.publishing import Replaced
 from linocut.model import errors
 
 _LONGEST_PAGE: Final = 100
 
 
 class PublishImage(Shape):
-    """Which image, and whether everybody sees it."""
+    """Which image, whether everybody sees it, and what becomes of others in its family: KEEP, DEPRECATE or WITHDRAW."""
 
     image_id: str
     public: bool
+    replaced: str = Replaced.KEEP.value
 
 
 class ImagesAsked(Shape):
@@ -60,7 +62,9 @@ class ImageProgresses(Answer):
 
 def publish_image(cloud: Cloud, caller: Caller, request: PublishImage) -> Answer:
     """Make an image public, or private again."""
-    publishing.publish_image(cloud, caller, request.image_id, public=request.public)
+    if request.replaced not in set(Replaced):
+        raise errors.InvalidValue(f"Replaced takes {', '.join(Replaced)}.")
+    publishing.publish_image(cloud, caller, request.image_id, public=request.public, replaced=Replaced(request.replaced))
     return Answer()
 
 
@@ -103,7 +107,15 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         request=PublishImage,
         handle=publish_image,
         is_mutating=True,
-        codes=codes(*_IMAGES, errors.OperatorOnly, errors.ImageStateForbids, errors.ImageInShared, errors.LostRace),
+        codes=codes(
+            *_IMAGES,
+            errors.OperatorOnly,
+            errors.ImageStateForbids,
+            errors.ImageQuotaExceeded,
+            errors.ImageFamilyInvalid,
+            errors.InvalidValue,
+            errors.LostRace,
+        ),
     ),
     Action(name="DescribeImageUsage", request=ImagesAsked, handle=describe_image_usage, codes=codes(*_IMAGES)),
     Action(name="DescribeImageProgress", request=ImagesAsked, handle=describe_image_progress, codes=codes(*_IMAGES)),
