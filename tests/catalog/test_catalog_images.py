@@ -50,7 +50,9 @@ def test_an_image_has_its_snapshots_in_their_order(catalog: Catalog) -> None:
     with catalog.read() as tx:
         assert tx.images.snapshots_of(image.image_id) == (system, second, first)
         seen = tx.images.visible(ImageQuery(caller=ANNA, region=HERE)).items[0]
-        assert seen.snapshots == (system, second, first)
+        assert [disk.snapshot_id for disk in seen.snapshots] == [one.snapshot_id for one in (system, second, first)]
+        assert [disk.usage for disk in seen.snapshots] == [one.usage for one in (system, second, first)]
+        assert [disk.size_bytes for disk in seen.snapshots] == [one.size_bytes for one in (system, second, first)]
         assert tx.snapshots.images_of(first.snapshot_id) == (image.image_id,)
 
 

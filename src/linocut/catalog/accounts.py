@@ -1,15 +1,21 @@
 """Accounts and their access keys."""
 
 from collections.abc import Iterable
+from dataclasses import fields
+from functools import cache
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, Dialect, String, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from linocut.catalog.prepared import Prepared
 from linocut.catalog.rows import add_unless_taken, batches, lost_race, record_of, values_of
 from linocut.catalog.schema import ACCESS_KEYS, ACCOUNTS
 from linocut.model.errors import AccountNameTaken
 from linocut.model.ids import SecretId, Uin
 from linocut.model.records import AccessKey, Account
+
+_OF_ACCOUNT: Final = len(fields(Account))
 
 
 class Accounts:
@@ -46,11 +52,8 @@ class Accounts:
 
     def by_secret_id(self, secret_id: SecretId) -> tuple[Account, AccessKey] | None:
         """Return the account that has the access key, with the key; or None."""
-        keys = self._keys(ACCESS_KEYS.c.secret_id == secret_id)
-        if not keys:
-            return None
-        account = self.get(keys[0].uin)
-        return None if account is None else (account, keys[0])
+        rows = _credential(self._connection.dialect).rows(self._connection, {"secret_id": secret_id})
+        return (Account(*rows[0][:_OF_ACCOUNT]), AccessKey(*rows[0][_OF_ACCOUNT:])) if rows else None
 
     def all(self) -> tuple[Account, ...]:
         """Return every account, oldest first."""
@@ -77,3 +80,11 @@ class Accounts:
     def _keys(self, condition: ColumnElement[bool]) -> tuple[AccessKey, ...]:
         query = select(ACCESS_KEYS).where(condition).order_by(ACCESS_KEYS.c.created_at, ACCESS_KEYS.c.secret_id)
         return tuple(record_of(AccessKey, row) for row in self._connection.execute(query).mappings())
+
+
+@cache
+def _credential(dialect: Dialect) -> Prepared:
+    """Return the statement that finds an access key with its account: each request begins with it."""
+    columns = (*(ACCOUNTS.c[each.name] for each in fields(Account)), *(ACCESS_KEYS.c[each.name] for each in fields(AccessKey)))
+    found = ACCESS_KEYS.c.secret_id == bindparam("secret_id", type_=String)
+    return Prepared(dialect, select(*columns).join_from(ACCESS_KEYS, ACCOUNTS, ACCOUNTS.c.uin == ACCESS_KEYS.c.uin).where(found))

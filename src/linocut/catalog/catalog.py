@@ -14,6 +14,7 @@ from linocut.catalog.disks import Disks
 from linocut.catalog.displays import Displays
 from linocut.catalog.engines import Engines, connect
 from linocut.catalog.exports import Exports
+from linocut.catalog.image_counts import ImageCounts
 from linocut.catalog.images import Images
 from linocut.catalog.instances import Instances
 from linocut.catalog.keys import Keys
@@ -39,9 +40,10 @@ class Tx:
     def __init__(self, connection: Connection) -> None:
         self.accounts = Accounts(connection)
         self.sessions = Sessions(connection)
-        self.images = Images(connection)
+        self.image_counts = ImageCounts(connection)
+        self.images = Images(connection, self.image_counts)
         self.snapshots = Snapshots(connection)
-        self.shares = Shares(connection)
+        self.shares = Shares(connection, self.image_counts)
         self.disks = Disks(connection)
         self.displays = Displays(connection)
         self.instances = Instances(connection)
@@ -87,7 +89,9 @@ class Catalog:
         """
         try:
             with self._engines.writer.begin() as connection:
-                yield Tx(connection)
+                tx = Tx(connection)
+                yield tx
+                tx.image_counts.settle()
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) in _GIVEN_UP:
                 raise lost_race("two transactions waited for each other") from error

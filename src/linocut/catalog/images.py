@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from linocut.catalog.image_counts import ImageCounts, Standing
 from linocut.catalog.image_query import ImageQuery, VisibleImage, snapshots_by_image, visible
 from linocut.catalog.page import Page
 from linocut.catalog.rows import add_unless_taken, folded, guarded_update, lock_until_end, lost_race, record_of, values_of
@@ -47,14 +48,16 @@ class ImageChanges(TypedDict, total=False):
 class Images:
     """The images in one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, counts: ImageCounts) -> None:
         self._connection = connection
+        self._counts = counts
 
     def add(self, image: Image, snapshot_ids: Sequence[SnapshotId]) -> None:
         """Add an image of these snapshots, the system disk's first. Raises ImageNameTaken."""
         values = values_of(image, IMAGES) | _folded_of(image)
         if not add_unless_taken(self._connection, IMAGES, values, ["owner", "region", "name"]):
             raise _name_taken(image.name)
+        self._counts.came(Standing.of(image))
         if snapshot_ids:
             links = [
                 {"image_id": image.image_id, "snapshot_id": snapshot_id, "position": position}
@@ -64,8 +67,8 @@ class Images:
         put_tags(self._connection, {image.image_id: image.tags})
 
     def get(self, region: Region, image_id: ImageId) -> Image | None:
-        """Return the image of that region, whoever owns it; or None."""
-        return self._first(IMAGES.c.image_id == image_id, IMAGES.c.region == region)
+        """Return the image of that region, or the public one of any, whoever owns it; or None."""
+        return self._first(IMAGES.c.image_id == image_id, or_(IMAGES.c.region == region, IMAGES.c.is_public))
 
     def find(self, image_id: ImageId) -> Image | None:
         """Return the image, wherever it is; or None."""
@@ -77,11 +80,16 @@ class Images:
 
     def visible(self, query: ImageQuery) -> Page[VisibleImage]:
         """Return a page of the images that the caller sees: its own, public ones, and ones shared to it."""
+        self._counts.settle()
         return visible(self._connection, query)
 
     def in_states(self, states: Iterable[ImageState]) -> tuple[Image, ...]:
         """Return the images of every region and account that are in one of the states, oldest first."""
         return self._records(IMAGES.c.state.in_(tuple(states)))
+
+    def public_in_family(self, uin: Uin, family: str) -> tuple[Image, ...]:
+        """Return the account's public images of a family, oldest first."""
+        return self._records(IMAGES.c.is_public, IMAGES.c.owner == uin, IMAGES.c.family == family)
 
     def made_of(self, instance_id: InstanceId) -> tuple[Image, ...]:
         """Return the images that were made of this instance."""
@@ -103,11 +111,11 @@ class Images:
     def hold(self, image: Image) -> None:
         """Keep the image as it is until the transaction ends: nobody else moves, changes, shares or removes it.
 
-        Raises LostRace when it is gone, or in another state than was read.
+        Raises LostRace when it is gone, or in another state than was read, or has been published or withdrawn since.
         """
-        query = select(IMAGES.c.state).where(IMAGES.c.image_id == image.image_id).with_for_update()
-        if self._connection.execute(query).scalar() != image.state:
-            raise lost_race(f"{image.image_id} is no longer {image.state}")
+        query = select(IMAGES.c.state, IMAGES.c.is_public).where(IMAGES.c.image_id == image.image_id).with_for_update()
+        if self._connection.execute(query).first() != (image.state, image.is_public):
+            raise lost_race(f"{image.image_id} is no longer {image.state}, or public as it was")
 
     def move(self, image: Image, to: ImageState, **changes: Unpack[ImageChanges]) -> Image:
         """Move the image to another state, with other changes at once, and return it as it then is.
@@ -133,15 +141,17 @@ class Images:
     def remove(self, image: Image) -> None:
         """Remove the image with its shares, tags and links to snapshots; the snapshots stay.
 
-        Raises LostRace when it is gone, or in another state than was read.
+        Raises LostRace as `hold` does.
         """
         self.hold(image)
+        shared_with = self._shared_with(image.image_id)
         for table in (SHARES, IMAGE_SNAPSHOTS, IMAGES):
             self._connection.execute(delete(table).where(table.c.image_id == image.image_id))
         drop_tags(self._connection, [image.image_id])
+        self._counts.went(Standing.of(image), shared_with)
 
     def _write(self, read: Image, changed: Image, changes: ImageChanges) -> Image:
-        guards = ["state", *(name for name in changes if name not in _UNGUARDED)]
+        guards = ["state", "is_public", *(name for name in changes if name not in _UNGUARDED)]
         values = {name: getattr(changed, name) for name in ("state", *changes) if name != "tags"}
         values |= {name: value for name, value in _folded_of(changed).items() if name.removesuffix("_folded") in changes}
         try:
@@ -149,9 +159,17 @@ class Images:
                 guarded_update(self._connection, IMAGES.c.image_id, read, values, guards=guards)
         except IntegrityError as error:
             raise _name_taken(changed.name) from error
+        if (before := Standing.of(read)) != (after := Standing.of(changed)):
+            shared_with = self._shared_with(read.image_id) if before.is_public != after.is_public else ()
+            self._counts.went(before, shared_with)
+            self._counts.came(after, shared_with)
         if "tags" in changes:
             replace_tags(self._connection, read.image_id, read.tags, changed.tags)
         return changed
+
+    def _shared_with(self, image_id: ImageId) -> Sequence[Uin]:
+        """Return the accounts that the image is shared with. The caller holds the image's row."""
+        return self._connection.scalars(select(SHARES.c.account).where(SHARES.c.image_id == image_id)).all()
 
     def _first(self, *conditions: ColumnElement[bool]) -> Image | None:
         images = self._records(*conditions)

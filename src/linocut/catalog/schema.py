@@ -72,6 +72,7 @@ class Word(TypeDecorator[str]):
     def __init__(self, words: type[StrEnum]) -> None:
         super().__init__()
         self.words = words
+        self._by_word = {word.value: word for word in words}
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002  # SQLAlchemy's signature
         """Return the plain word."""
@@ -79,7 +80,7 @@ class Word(TypeDecorator[str]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:  # noqa: ARG002  # the same
         """Return the member; a word that is none of them raises ValueError."""
-        return None if value is None else self.words(value)
+        return None if value is None else self._by_word.get(value) or self.words(value)
 
 
 class Ids(TypeDecorator[tuple[str, ...]]):
@@ -235,7 +236,16 @@ IMAGES: Final = Table(
     _time("created_at"),
     UniqueConstraint("owner", "region", "name"),
     Index("ix_images_own", "owner", "region", "is_public", "created_at", "image_id"),
-    Index("ix_images_public", "region", "is_public", "state", "owner", "created_at", "image_id"),
+    Index("ix_images_public", "region", "is_public", "state", "created_at", "image_id"),
+)
+
+IMAGE_COUNTS: Final = Table(
+    "image_counts",
+    METADATA,
+    _id("account", primary_key=True),
+    _id("region", primary_key=True),
+    Column("kind", String(_WORD_CHARACTERS), primary_key=True),
+    _number("count"),
 )
 
 SNAPSHOTS: Final = Table(
