@@ -17,6 +17,7 @@ class Objects(dict[str, tuple[bytes, float]]):
     """What a server holds, by key; and what happens right before it answers a read."""
 
     before_get: Callable[[], object] | None = None
+    refused = 0
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -53,6 +54,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._list(query.get("prefix", [""])[0])
             return
         if self.path.startswith("/forbidden/"):
+            self.objects.refused += 1
             self._answer(403, b"<Error><Code>AccessDenied</Code></Error>")
             return
         found = self.objects.get(self._key())

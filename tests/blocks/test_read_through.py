@@ -301,6 +301,25 @@ def test_guests_of_other_trees_do_not_wait_for_a_slow_source(image: Path, tmp_pa
     assert all(isinstance(view, memoryview) for view in arrived)
 
 
+def test_a_source_that_does_not_answer_is_asked_last(image: Path, tmp_path: Path) -> None:
+    with small_s3() as (endpoint, objects), RegionStore.open(f"file://{tmp_path}/target") as target:
+        good, refusing = (
+            f"s3://{bucket}/far?endpoint={endpoint}&region=x&access_key_id=k&secret_access_key=s"
+            for bucket in ("lab", "forbidden")
+        )
+        with RegionStore.open(good) as source:
+            root = source.ingest_file(image)
+            target.copy_nodes(source, [root])
+        target.read_through(root, good)
+        target.read_through(RootDigest("ab" * 32), refusing)
+
+        assert target.tree(root).read(0, 4096) == image.read_bytes()[:4096]
+        refused = objects.refused
+        assert target.tree(root).read(0, image.stat().st_size) == image.read_bytes()
+
+        assert objects.refused == refused > 0
+
+
 def test_where_to_read_is_checked_when_it_is_told(server: BlockServer, arriving: RootDigest, tmp_path: Path) -> None:
     with pytest.raises(RequestInvalid):
         server.read_through(arriving, "ftp://elsewhere/")

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from linocut.blocks.errors import BlockError, CopyCancelled, IngestGone, ObjectUnreadable, RequestInvalid
-from linocut.blocks.nodes import CHUNK_BYTES
+from linocut.blocks.nodes import CHUNK_BYTES, decode_leaf, decode_root
 from linocut.blocks.shelf import ARRIVING, TREES, Presence, Shelf, ShelfWriter, object_name
-from linocut.blocks.tree import Tree
 from linocut.model.ids import RootDigest, is_root_digest
 
 Progress = Callable[[int, int], None]
@@ -41,12 +40,12 @@ class Copied:
     skipped_bytes: int
 
 
-def copy_nodes(source: Shelf, target: Shelf, roots: Iterable[RootDigest]) -> None:
+def copy_nodes(source: Shelf, target: Shelf, width: int, roots: Iterable[RootDigest]) -> None:
     """Have these trees arrive: copy their nodes, durable on return. See `RegionStore.copy_nodes`."""
-    wanted = _Wanted(source, roots)
+    wanted = _Wanted(source, width, roots)
     writer = target.writer()
-    for digest in wanted.nodes():
-        writer.put_named_node(digest, wanted.node(digest), ARRIVING)
+    for nodes in (wanted.leaves, wanted.roots):
+        _put_nodes(wanted, nodes, writer, ARRIVING, width, Tally(0), _ignore)
     target.objects.make_durable()
 
 
@@ -54,7 +53,7 @@ def copy_trees(
     source: Shelf, target: Shelf, width: int, roots: Iterable[RootDigest], progress: Progress | None, cancelled: Cancelled | None
 ) -> Copied:
     """Copy what these trees need and the target lacks, with this many workers. See `RegionStore.copy_trees`."""
-    wanted = _Wanted(source, roots)
+    wanted = _Wanted(source, width, roots)
     tally = Tally(wanted.total_bytes)
 
     def watch() -> None:
@@ -64,9 +63,9 @@ def copy_trees(
             progress(tally.here_bytes, tally.total_bytes)
 
     writer = _put_all_below_the_roots(wanted, target, width, tally, watch)
-    _put_nodes(wanted, writer, wanted.roots, tally)
+    _put_nodes(wanted, wanted.roots, writer, TREES, width, tally, watch)
     target.objects.make_durable()
-    target.objects.delete([object_name(ARRIVING, digest) for digest in wanted.nodes()])
+    target.objects.delete([object_name(ARRIVING, digest) for digest in (*wanted.leaves, *wanted.roots)])
     if progress is not None:
         progress(tally.total_bytes, tally.total_bytes)
     return tally.copied()
@@ -83,7 +82,7 @@ def _put_all_below_the_roots(
     for counted in (tally, Tally(0), Tally(0)):
         writer = target.writer()
         Haul(wanted.chunks, wanted.frame, target, writer, counted).run(width, watch)
-        _put_nodes(wanted, writer, wanted.leaves, counted)
+        _put_nodes(wanted, wanted.leaves, writer, TREES, width, counted, watch)
         try:
             writer.require_unswept()
         except IngestGone as error:
@@ -96,34 +95,27 @@ def _put_all_below_the_roots(
 class _Wanted:
     """The objects of some trees of a source, each once."""
 
-    def __init__(self, source: Shelf, roots: Iterable[RootDigest]) -> None:
+    def __init__(self, source: Shelf, width: int, roots: Iterable[RootDigest]) -> None:
         self._source = source
         self.roots: dict[bytes, int] = {}
         self.leaves: dict[bytes, int] = {}
         self.chunks: dict[bytes, int] = {}
+        leaves: dict[bytes, None] = {}
         for root in roots:
             if not is_root_digest(root):
                 raise RequestInvalid(f"not a root digest: {root!r}")
-            with _of_the_source():
-                self._add(Tree(source, root))
-
-    def _add(self, tree: Tree) -> None:
-        root = bytes.fromhex(tree.root)
-        self.roots[root] = len(self._source.read_node(root))
-        for number, leaf in enumerate(tree.leaves):
-            if leaf is not None and leaf not in self.leaves:
-                self.leaves[leaf] = len(self._source.read_node(leaf))
-                self.chunks.update(chunk for chunk in tree.leaf(number) if chunk is not None)
+            data = self.node(bytes.fromhex(root))
+            self.roots[bytes.fromhex(root)] = len(data)
+            leaves.update((leaf, None) for leaf in decode_root(data).leaves if leaf is not None)
+        with ThreadPoolExecutor(width, thread_name_prefix="plan") as workers:
+            for leaf, data in zip(leaves, workers.map(self.node, leaves), strict=True):
+                self.leaves[leaf] = len(data)
+                self.chunks.update(chunk for chunk in decode_leaf(data) if chunk is not None)
 
     @property
     def total_bytes(self) -> int:
         """Their stored bytes."""
         return sum(sum(objects.values()) for objects in (self.roots, self.leaves, self.chunks))
-
-    def nodes(self) -> Iterator[bytes]:
-        """Yield every node, leaves before roots."""
-        yield from self.leaves
-        yield from self.roots
 
     def node(self, digest: bytes) -> bytes:
         """Return a node's bytes. Raises ObjectUnreadable, StoreUnavailable."""
@@ -262,10 +254,25 @@ class _Turns:
             self._work(digest, scratch)
 
 
-def _put_nodes(wanted: _Wanted, writer: ShelfWriter, nodes: Mapping[bytes, int], tally: Tally) -> None:
-    for digest, size_bytes in nodes.items():
-        if writer.put_named_node(digest, wanted.node(digest), TREES):
-            tally.note_copied(size_bytes)
+def _put_nodes(
+    wanted: _Wanted,
+    nodes: Mapping[bytes, int],
+    writer: ShelfWriter,
+    folder: str,
+    width: int,
+    tally: Tally,
+    watch: Callable[[], None],
+) -> None:
+    def put(digest: bytes, _: bytearray) -> None:
+        if writer.put_named_node(digest, wanted.node(digest), folder):
+            tally.note_copied(nodes[digest])
         else:
-            tally.note_skipped(size_bytes)
-        tally.note_here(size_bytes)
+            tally.note_skipped(nodes[digest])
+        tally.note_here(nodes[digest])
+
+    with ThreadPoolExecutor(width, thread_name_prefix="copy") as workers:
+        _Turns(nodes, put).run_all(workers, width, watch)
+
+
+def _ignore() -> None:
+    """Watch nothing."""

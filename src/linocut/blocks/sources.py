@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from linocut.blocks.errors import BlockError, ObjectMissing, ObjectUnreadable, RequestInvalid
+from linocut.blocks.errors import BlockError, ObjectMissing, ObjectUnreadable, RequestInvalid, StoreUnavailable
 from linocut.blocks.objects import Objects
 from linocut.blocks.shelf import CHUNKS, Shelf, object_name
 from linocut.model.ids import RootDigest, is_root_digest
@@ -27,12 +27,12 @@ class Sources:
 
     def __init__(self, target: Shelf, record: Path | None = None) -> None:
         """Know the sources of a record, which is a JSON object of roots and URLs; without one, none, and remember none."""
-        self.reads = 0
         self._target = target
         self._record = record
         self._lock = threading.Lock()
         self._urls: dict[RootDigest, str] = {} if record is None else _read_record(record)
         self._opened: dict[str, Shelf] = {}
+        self._failing: set[str] = set()
 
     def __bool__(self) -> bool:
         """Tell whether there is any."""
@@ -64,18 +64,24 @@ class Sources:
         Raises `missing`, which says why the store itself does not have it, where no source has it either; else what went wrong.
         """
         failure: BlockError = missing
-        for url in sorted(set(self._urls.values())):
+        for url in self._in_order():
             try:
                 frame = self._source(url).read_frame(digest, into)
             except ObjectMissing:
                 continue
             except BlockError as error:
+                if isinstance(error, StoreUnavailable):
+                    self._failing.add(url)
                 failure = type(error)(f"in the source: {error}")
                 failure.__cause__ = error
             else:
-                self.reads += 1
+                self._failing.discard(url)
                 return frame
         raise failure
+
+    def _in_order(self) -> list[str]:
+        """Return the sources, those that did not answer last: what others have does not wait for them."""
+        return sorted(set(self._urls.values()), key=lambda url: (url in self._failing, url))
 
     def keep(self, digest: bytes, frame: bytes) -> None:
         """Put a chunk into the store that lacked it. Failing to is logged, not raised: whoever wanted it has it."""

@@ -101,7 +101,7 @@ class RegionStore:
         From then on the trees can be opened here, measured, and kept from the sweep, while their chunks are still missing: they
         are arriving, until `copy_trees` has returned. Raises ObjectUnreadable for the source.
         """
-        copy_nodes(source.shelf, self.shelf, roots)
+        copy_nodes(source.shelf, self.shelf, self._width_with(source), roots)
 
     def copy_trees(
         self,
@@ -119,8 +119,7 @@ class RegionStore:
         and in this store from when a catalog names them there. Raises ObjectUnreadable for the source, CopyCancelled, and
         IngestGone for a copy that was too slow for the grace period; calling again goes on from there.
         """
-        width = max(self._width, source._width)  # noqa: SLF001 - of the same class
-        return copy_trees(source.shelf, self.shelf, width, roots, progress, cancelled)
+        return copy_trees(source.shelf, self.shelf, self._width_with(source), roots, progress, cancelled)
 
     def read_through(self, root: RootDigest, source_url: str) -> None:
         """Read what an arriving tree still lacks from another store, verified, and keep it: for `tree` and for ingests on it.
@@ -165,6 +164,9 @@ class RegionStore:
     def stat(self) -> StoreStat:
         """Count the objects in the store and their bytes."""
         return measure_store(self.shelf)
+
+    def _width_with(self, source: "RegionStore") -> int:
+        return max(self._width, source._width)  # noqa: SLF001 - of the same class
 
     def _parent(self, root: RootDigest | None) -> Tree | None:
         return None if root is None else self.tree(root)
