@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 from cloud_bench import Bench, run_order
 
-from linocut.cloud import instances, keys, launches
+from linocut.cloud import instances, keys, launches, sharing
+from linocut.cloud.launches import DataDiskOrder
 from linocut.machines import StartFailed
 from linocut.model import errors
 from linocut.model.errors import Refusal
 from linocut.model.ids import InstanceId
 from linocut.model.records import Tag
+from linocut.model.states import ImageState
 
 
 def run(bench: Bench, caller: Any, image_id: str, **order: Any) -> tuple[InstanceId, ...]:
@@ -202,6 +204,18 @@ ORDERS: list[tuple[dict[str, Any], type[Refusal]]] = [
     ({"host_name": "-"}, errors.HostNameInvalid),
     ({"name": "n" * 129}, errors.InstanceNameTooLong),
     ({"client_token": "t" * 65}, errors.ClientTokenTooLong),
+    ({"system_disk_name": "n" * 129}, errors.ValueTooLong),
+    ({"metadata": (("no spaces", "x"),)}, errors.InvalidValue),
+    ({"metadata": (("key", "1"), ("key", "2"))}, errors.InvalidValue),
+    ({"metadata": (("key", "x" * 256 * 1024),)}, errors.ValueTooLong),
+    ({"data_disks": (DataDiskOrder(10),) * 22}, errors.TooManyValues),
+    ({"data_disks": (DataDiskOrder(15),)}, errors.ValueOutOfRange),
+    ({"data_disks": (DataDiskOrder(-10),)}, errors.ValueOutOfRange),
+    ({"data_disks": (DataDiskOrder(32_010),)}, errors.ValueOutOfRange),
+    ({"data_disks": (DataDiskOrder(10, "TAPE"),)}, errors.InvalidValue),
+    ({"data_disks": (DataDiskOrder(10, name="n" * 129),)}, errors.ValueTooLong),
+    ({"data_disks": (DataDiskOrder(10, snapshot_id="disk-00000000"),)}, errors.SnapshotIdMalformed),
+    ({"data_disks": (DataDiskOrder(10, snapshot_id="snap-00000000"),)}, errors.ImageSnapshotNotFound),
 ]
 
 
@@ -244,3 +258,130 @@ def test_a_launch_that_is_only_tried_is_checked_as_one_that_is_meant(bench: Benc
         run(bench, owner, image_id, tags=(Tag("a", "1"), Tag("a", "2")), dry_run=True)
     assert run(bench, owner, image_id, client_token="once")
     assert run(bench, owner, image_id, client_token="once", dry_run=True) == ()
+
+
+def data_disks(bench: Bench, instance_id: InstanceId) -> list[tuple[int, str | None, str]]:
+    """Return the data disks of an instance's machine: size in GiB and base; and their names."""
+    with bench.cloud.catalog.read() as tx:
+        rows = {disk.disk_id: disk for disk in tx.disks.of([instance_id])[instance_id]}
+    spec = next(spec for spec in bench.machines.prepared() if spec.instance_id == instance_id)
+    return [
+        (disk.size_bytes >> 30, disk.base.export if disk.base else None, rows[disk.disk_id].name)
+        for disk in spec.disks
+        if rows[disk.disk_id].usage == "DATA_DISK"
+    ]
+
+
+def snapshots(bench: Bench, image_id: str, usage: str) -> list[str]:
+    with bench.cloud.catalog.read() as tx:
+        return [one.snapshot_id for one in tx.images.snapshots_of(bench.image_row(image_id).image_id) if one.usage == usage]
+
+
+def test_data_disks_are_blank_or_of_snapshots(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.image(owner)
+    of_others = snapshots(bench, bench.image(owner, "other"), "SYSTEM_DISK")[0]
+
+    instance_id = bench.instance(
+        owner,
+        image_id,
+        data_disks=(
+            DataDiskOrder(20, "CLOUD_SSD", name="logs"),
+            DataDiskOrder(0),
+            DataDiskOrder(10, snapshot_id=of_others),
+            DataDiskOrder(0, snapshot_id=of_others),
+        ),
+    )
+
+    tree = f"tree/{bench.root}"
+    assert data_disks(bench, instance_id) == [(20, None, "logs"), (10, tree, ""), (1, tree, "")]
+
+
+def test_the_data_disks_of_an_image_come_unless_others_are_ordered(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.image(owner, data_disk_urls=("http://127.0.0.1:1/a", "http://127.0.0.1:1/b"))
+    first, _ = snapshots(bench, image_id, "DATA_DISK")
+    tree = f"tree/{bench.root}"
+
+    assert data_disks(bench, bench.instance(owner, image_id)) == [(1, tree, ""), (1, tree, "")]
+    as_packer = bench.instance(owner, image_id, data_disks=(DataDiskOrder(1, "CLOUD_PREMIUM", first),))
+    assert data_disks(bench, as_packer) == [(1, tree, "")]
+    assert data_disks(bench, bench.instance(owner, image_id, data_disks=(DataDiskOrder(10),))) == [(10, None, "")]
+    assert data_disks(bench, bench.instance(owner, image_id, data_disks=(DataDiskOrder(0),))) == []
+
+
+def test_a_disk_that_is_smaller_than_its_snapshot_is_refused(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.importing(owner, data_disk_urls=("http://127.0.0.1:1/a",))
+    with bench.cloud.catalog.begin() as tx:
+        for one in tx.images.snapshots_of(image_id):
+            tx.snapshots.finish(one.snapshot_id, bench.root, 20 << 30 if one.usage == "DATA_DISK" else 1 << 20)
+    with bench.cloud.catalog.begin() as tx:
+        tx.images.move(bench.image_row(image_id), ImageState.NORMAL, percent=100, size_gb=1)
+    (snapshot_id,) = snapshots(bench, image_id, "DATA_DISK")
+
+    with pytest.raises(errors.SnapshotLargerThanDisk):
+        run(bench, owner, image_id, data_disks=(DataDiskOrder(10, snapshot_id=snapshot_id),))
+
+    assert bench.rows()[1] == ()
+    assert (
+        data_disks(bench, bench.instance(owner, image_id, data_disks=(DataDiskOrder(30, snapshot_id=snapshot_id),)))[0][0] == 30
+    )
+
+
+def test_the_snapshots_of_a_shared_image_are_of_use_as_its_data_disks_alone(bench: Bench) -> None:
+    owner, sharee = bench.caller("owner"), bench.caller("sharee")
+    image_id = bench.image(owner, data_disk_urls=("http://127.0.0.1:1/a",))
+    (system,), (data,) = snapshots(bench, image_id, "SYSTEM_DISK"), snapshots(bench, image_id, "DATA_DISK")
+    sharing.share_image(bench.cloud, owner, image_id, [sharee.account.uin])
+
+    assert data_disks(bench, bench.instance(sharee, image_id, data_disks=(DataDiskOrder(10, snapshot_id=data),)))
+    with pytest.raises(errors.ImageSnapshotNotFound):
+        run(bench, sharee, image_id, data_disks=(DataDiskOrder(10, snapshot_id=system),))
+    with pytest.raises(errors.ImageSnapshotNotFound):
+        run(bench, sharee, bench.image(sharee, "mine"), data_disks=(DataDiskOrder(10, snapshot_id=data),))
+
+
+def test_a_snapshot_that_is_not_there_yet_makes_no_disk(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    (unfinished,) = snapshots(bench, bench.importing(owner, "arriving"), "SYSTEM_DISK")
+    with pytest.raises(errors.SnapshotUnfinished):
+        run(bench, owner, bench.image(owner), data_disks=(DataDiskOrder(10, snapshot_id=unfinished),))
+
+
+def test_instances_are_told_what_their_user_wants_and_where_they_are(bench: Bench) -> None:
+    owner = bench.caller("owner")
+
+    ids = run(bench, owner, bench.image(owner), count=2, host_name="web-{IP}-{R:8}", metadata=(("colour", "red"),))
+
+    for number, instance_id in enumerate(ids, 8):
+        row = bench.instance_row(instance_id)
+        assert row.host_name == f"web-{row.address}-{number}"
+        told = next(spec.guest for spec in bench.machines.prepared() if spec.instance_id == instance_id)
+        assert (told.hostname, told.metadata) == (row.host_name, {"colour": "red"})
+
+
+def test_windows_has_rules_of_its_own(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    pair, _ = keys.create_key_pair(bench.cloud, owner, name="laptop", project_id=0, tags=())
+    image_id = bench.image(owner, "windows", os_type="Windows Server 2022", os_version="-")
+    for changes, refusal in (
+        ({"key_ids": (pair.key_id,)}, errors.KeyPairOnWindows),
+        ({"password": "Passw0rd"}, errors.PasswordInvalid),
+        ({"password": "passw0rdpassw0rd"}, errors.PasswordInvalid),
+        ({"host_name": "n" * 16}, errors.HostNameInvalid),
+        ({"host_name": "web.example"}, errors.HostNameInvalid),
+        ({"host_name": "1234"}, errors.HostNameInvalid),
+    ):
+        with pytest.raises(refusal):
+            run(bench, owner, image_id, **changes)
+    assert bench.instance(owner, image_id, password="Passw0rd-Windows", host_name="web-1")
+
+
+def test_an_image_for_another_processor_starts_no_instance(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.image(owner)
+    with bench.cloud.catalog.begin() as tx:
+        tx.images.update(bench.image_row(image_id), architecture="arm64")
+    with pytest.raises(errors.ArchitectureMismatch):
+        run(bench, owner, image_id)

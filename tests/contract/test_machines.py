@@ -288,3 +288,19 @@ def test_a_console_is_read_in_pieces(host: Host) -> None:
     assert (first.data, first.offset, first.next_offset) == (b"....", 0, 4)
     assert (second.data, second.offset, second.next_offset) == (b"....", 4, 8)
     assert (beyond.data, beyond.offset) == (b"", beyond.size_bytes)
+
+
+def test_another_generation_of_a_disk_is_a_fresh_one_of_any_size(host: Host) -> None:
+    spec = host.running()
+    (disk,) = spec.disks
+    fresh = dataclasses.replace(spec, disks=(dataclasses.replace(disk, generation=1, size_bytes=16 * MIB),))
+    with pytest.raises(MachineBusy):
+        host.machines.prepare(fresh)
+    host.machines.kill(spec.instance_id)
+
+    host.machines.prepare(fresh)
+    host.machines.prepare(fresh)
+
+    assert not host.machines.start(spec.instance_id).already_running
+    with pytest.raises(MachineBusy):
+        host.machines.prepare(spec)

@@ -1,4 +1,5 @@
 import dataclasses
+import email
 import io
 import json
 import shlex
@@ -35,11 +36,24 @@ def _files(guest: GuestConfig) -> dict[str, bytes]:
     return seen[0]
 
 
-def _vendor(guest: GuestConfig) -> dict[str, Any]:
+def _vendor_parts(guest: GuestConfig) -> dict[str, str]:
+    """Return the parts of vendor data by their kind."""
     text = json.loads(_files(guest)["/openstack/latest/vendor_data.json"])["cloud-init"]
-    header, _, config = text.partition("\n")
+    parts = email.message_from_string(text).get_payload()
+    assert isinstance(parts, list)
+    return {part.get_content_type(): part.get_payload(decode=True).decode() for part in parts}
+
+
+def _vendor(guest: GuestConfig) -> dict[str, Any]:
+    header, _, config = _vendor_parts(guest)["text/cloud-config"].partition("\n")
     assert header == "#cloud-config"
     return json.loads(config)
+
+
+def _login(guest: GuestConfig) -> dict[str, str]:
+    """Return the variables that the boothook reads, as a shell reads them."""
+    text = _files(guest)["/linocut/login.conf"].decode()
+    return dict(word.split("=", 1) for line in text.splitlines() for word in shlex.split(line))
 
 
 def test_a_guest_finds_the_drive_by_its_label() -> None:
@@ -77,6 +91,57 @@ def test_a_password_travels_as_a_hash_and_lets_root_in() -> None:
     assert config["chpasswd"]["users"] == [{"name": "root", "password": _HASH, "type": "hash"}]
     assert config["ssh_pwauth"]
     assert "PermitRootLogin yes" in config["write_files"][0]["content"]
+
+
+def test_an_image_that_keeps_its_login_is_told_nothing_of_another() -> None:
+    guest = dataclasses.replace(_GUEST, keeps_login=True)
+
+    assert _vendor(guest) == {"users": [], "ssh_pwauth": "unchanged"}
+    assert (_login(guest)["keep"], _login(guest)["password"], _login(guest)["password_login"]) == ("yes", "", "")
+
+
+def test_a_guest_reads_its_login_at_every_boot() -> None:
+    guest = dataclasses.replace(_GUEST, password_hash=_HASH, public_keys=("ssh-ed25519 AAAA",), login_generation=7)
+
+    hook = _vendor_parts(guest)["text/cloud-boothook"]
+    assert hook.startswith("#cloud-boothook\n#!/bin/sh\n")
+    assert hook == _vendor_parts(_GUEST)["text/cloud-boothook"], "it is cached, so it may never differ"
+    assert _files(guest)["/linocut/authorized_keys"] == b"ssh-ed25519 AAAA\n"
+    assert _login(guest) == {
+        "instance": guest.uuid,
+        "generation": "7",
+        "hostname": "host-1",
+        "password": _HASH,
+        "password_login": "yes",
+        "keep": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("generation", "password", "allowed"), [(0, None, ""), (0, _HASH, "yes"), (1, None, "no"), (1, _HASH, "yes")]
+)
+def test_passwords_are_refused_once_the_login_was_changed_to_keys(generation: int, password: str | None, allowed: str) -> None:
+    guest = dataclasses.replace(_GUEST, login_generation=generation, password_hash=password)
+
+    assert _login(guest)["password_login"] == allowed
+
+
+def test_a_new_system_disk_is_a_new_machine_to_cloud_init() -> None:
+    told = [
+        json.loads(_files(dataclasses.replace(_GUEST, reinstalls=count))["/openstack/latest/meta_data.json"])["uuid"]
+        for count in (0, 1, 1, 2)
+    ]
+
+    assert told[0] == _GUEST.uuid
+    assert told[1] == told[2]
+    assert len(set(told)) == 3
+
+
+def test_a_guest_is_told_what_its_user_wants() -> None:
+    guest = dataclasses.replace(_GUEST, metadata={"colour": "red"})
+
+    meta = json.loads(_files(guest)["/openstack/latest/meta_data.json"])["meta"]
+    assert (meta["colour"], meta["instance-id"]) == ("red", "ins-00000001")
 
 
 def test_a_guest_without_cloud_init_reads_a_shell_file() -> None:

@@ -134,7 +134,7 @@ def _plan_system_disk(order: SystemDiskOrder, image: Image, root: RootDigest | N
 def _plan_data_disk(order: DataDiskOrder, snapshot: Snapshot | None, path: str) -> PlannedDisk:
     least_gb = 0 if snapshot is None else -(-snapshot.size_bytes // _GIB)
     size_gb = order.size_gb or least_gb
-    if size_gb < least_gb:
+    if snapshot is not None and 0 < size_gb < least_gb:
         raise errors.SnapshotLargerThanDisk(f"{path}.DiskSize is below the snapshot's {least_gb} GB.")
     if size_gb != least_gb and (size_gb % _DATA_STEP_GB or not _DATA_STEP_GB <= size_gb <= _LARGEST_DATA_GB):
         raise errors.ValueOutOfRange(

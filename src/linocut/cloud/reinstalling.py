@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from linocut.catalog import InstanceChanges, Tx
 from linocut.cloud import tasks
-from linocut.cloud.arrivals import require_launchable
+from linocut.cloud.arrivals import bring, require_launchable, start_bringing
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.images import visible_image
@@ -69,6 +69,9 @@ def reset_instance(cloud: Cloud, caller: Caller, order: ResetOrder) -> None:
         state, workflow = _WORK[instance.state]
         tx.instances.move(instance, state, **changes)
         tasks.begin(cloud, tx, caller, "ResetInstance", [instance.instance_id])
+        must_come = bring(cloud, tx, caller, image)
+    if must_come:
+        start_bringing(cloud, caller, image)
     cloud.workflows.start(workflow, instance.instance_id, key=caller.request_id)
 
 

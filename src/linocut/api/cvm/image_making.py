@@ -158,6 +158,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
             errors.UrlInvalid,
             errors.LicenseTypeInvalid,
             errors.BootModeInvalid,
+            errors.IsoNeedsForce,
             errors.ParameterUnsupported,
             errors.DiskSpaceExhausted,
             special={
@@ -178,6 +179,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
             errors.InstanceNotFound,
             errors.DiskIsSystemDisk,
             errors.DiskNotOfInstance,
+            errors.ReinstallFailed,
             errors.DependsOnInstance,
             errors.ImageSnapshotNotFound,
             errors.SystemSnapshotMissing,
