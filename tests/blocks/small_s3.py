@@ -25,6 +25,7 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     disable_nagle_algorithm = True
     objects: Objects
+    uploads: dict[str, dict[int, bytes]]
 
     def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)
@@ -42,6 +43,11 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
     def do_PUT(self) -> None:
+        query = parse_qs(urlsplit(self.path).query)
+        if "uploadId" in query:
+            self.uploads[query["uploadId"][0]][int(query["partNumber"][0])] = self._body()
+            self._answer(200, ETag='"part"')
+            return
         self.objects[self._key()] = (self._body(), time())
         self._answer(200, ETag='"x"')
 
@@ -65,11 +71,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.objects.before_get()
         data, changed = found
         headers = {"ETag": f'"{md5(data).hexdigest()}"', "Last_Modified": formatdate(changed, usegmt=True)}  # noqa: S324
-        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if asked is None:
             self._answer(200, data, **headers)
             return
-        first, last = int(asked[1]), min(int(asked[2]), len(data) - 1)
+        first, last = int(asked[1]), min(int(asked[2] or len(data)), len(data) - 1)
         if first >= len(data):
             self._answer(416)
             return
@@ -85,6 +91,20 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, f"<ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>".encode())
 
     def do_POST(self) -> None:
+        query = parse_qs(urlsplit(self.path).query, keep_blank_values=True)
+        if "uploads" in query:
+            upload = f"upload-{len(self.uploads)}"
+            self.uploads[upload] = {}
+            self._answer(
+                200, f"<InitiateMultipartUploadResult><UploadId>{upload}</UploadId></InitiateMultipartUploadResult>".encode()
+            )
+            return
+        if "uploadId" in query:
+            self._body()
+            parts = self.uploads.pop(query["uploadId"][0])
+            self.objects[self._key()] = (b"".join(parts[number] for number in sorted(parts)), time())
+            self._answer(200, b"<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>")
+            return
         keys = re.findall(r"<Key>(.*?)</Key>", self._body().decode())
         for key in keys:
             self.objects.pop(key, None)
@@ -92,6 +112,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, f"<DeleteResult>{deleted}</DeleteResult>".encode())
 
     def do_DELETE(self) -> None:
+        upload = parse_qs(urlsplit(self.path).query).get("uploadId", [""])[0]
+        if upload:
+            self.uploads.pop(upload, None)
+            self._answer(204)
+            return
         self.objects.pop(self._key(), None)
         self._answer(204)
 
@@ -107,7 +132,7 @@ def _iso(seconds: float) -> str:
 def small_s3() -> Iterator[tuple[str, Objects]]:
     """Serve; yield the endpoint's URL and the objects it holds by key."""
     objects = Objects()
-    handler = type("Handler", (_Handler,), {"objects": objects})
+    handler = type("Handler", (_Handler,), {"objects": objects, "uploads": {}})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -238,6 +238,8 @@ ORDERS: list[tuple[dict[str, Any], type[Refusal]]] = [
     ({"boot_mode": "UEFI", "architecture": "i386"}, errors.ParameterUnsupported),
     ({"boot_mode": "Magic"}, errors.BootModeInvalid),
     ({"license_type": "Free"}, errors.LicenseTypeInvalid),
+    ({"url": "http://a/debian.ISO?x=1"}, errors.IsoNeedsForce),
+    ({"url": "http://a/debian.iso", "force": True}, errors.ParameterUnsupported),
     ({"url": "file:///etc/passwd"}, errors.UrlInvalid),
     ({"url": "http://"}, errors.UrlInvalid),
     ({"url": "http://host:port/"}, errors.UrlInvalid),

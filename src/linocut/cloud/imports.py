@@ -50,8 +50,10 @@ def import_image(cloud: Cloud, caller: Caller, order: ImportOrder) -> ImageId | 
     """Import an image from a URL; return its id at once, or None on a dry run.
 
     Raises InvalidValue, ValueTooLong, ImageNameTaken, ImageQuotaExceeded, OsTypeUnsupported, OsVersionUnsupported, UrlInvalid,
-    LicenseTypeInvalid, BootModeInvalid, ImageFamilyInvalid, UploadNotFound, UploadIncomplete. Source: CVM ImportImage.
+    LicenseTypeInvalid, BootModeInvalid, ImageFamilyInvalid, UploadNotFound, UploadIncomplete, IsoNeedsForce,
+    ParameterUnsupported. Source: CVM ImportImage.
     """
+    _require_no_iso(order)
     urls = tuple(_source(cloud, caller, url) for url in (order.url, *order.data_disk_urls))
     image = _image_to_import(cloud, caller, order, urls)
     snapshots = tuple(
@@ -117,6 +119,15 @@ def _image_to_import(cloud: Cloud, caller: Caller, order: ImportOrder, urls: tup
         created_at=cloud.now(),
         tags=rules.tags(order.tags),
     )
+
+
+def _require_no_iso(order: ImportOrder) -> None:
+    """Refuse the URL of an ISO image by its name. Raises IsoNeedsForce, ParameterUnsupported."""
+    if not order.url.partition("?")[0].lower().endswith(".iso"):
+        return
+    if not order.force:
+        raise errors.IsoNeedsForce("An ISO image is imported with Force alone.")
+    raise errors.ParameterUnsupported("ISO images are not supported: import the disk of an installed system.")
 
 
 def _source(cloud: Cloud, caller: Caller, url: str) -> str:

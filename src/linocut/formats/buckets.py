@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -155,11 +155,8 @@ class Bucket:
 
     def delete(self, key: str) -> None:
         """Remove a file; one that is gone is no error."""
-        try:
-            with _writing(key):
-                obstore.delete(self._store, key)
-        except FileNotFoundError:
-            pass
+        with suppress(FileNotFoundError), _reading(key):
+            obstore.delete(self._store, key)
 
 
 def _put_local(directory: Path, key: str, file: Path) -> None:

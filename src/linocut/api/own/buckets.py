@@ -74,6 +74,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         name="CreateDownload",
         request=CreateDownload,
         handle=create_download,
+        is_mutating=True,
         codes=codes(errors.BucketNotFound, errors.FileNotFound),
     ),
 )
