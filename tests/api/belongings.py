@@ -84,8 +84,22 @@ class Belongings:
     image_id: str
     instance_id: str
     key_id: str
+    vpc_id: str
+    subnet_id: str
+    group_id: str
+
+
+def networks(person: Person) -> tuple[str, str, str]:
+    """Make a VPC, a subnet and a security group, and return their ids."""
+    vpc = {"VpcName": "net", "CidrBlock": "10.0.0.0/16"}
+    vpc_id: str = person.call("CreateVpc", vpc, service="vpc")["Vpc"]["VpcId"]
+    subnet = {"VpcId": vpc_id, "SubnetName": "part", "CidrBlock": "10.0.8.0/24", "Zone": ZONE}
+    subnet_id: str = person.call("CreateSubnet", subnet, service="vpc")["Subnet"]["SubnetId"]
+    group = {"GroupName": "web", "GroupDescription": "what it is for"}
+    group_id: str = person.call("CreateSecurityGroup", group, service="vpc")["SecurityGroup"]["SecurityGroupId"]
+    return vpc_id, subnet_id, group_id
 
 
 def one_of_each(cloud: Cloud, person: Person) -> Belongings:
     image_id = normal_image(cloud, person)
-    return Belongings(image_id, running_instance(cloud, person, image_id), key_pair(person))
+    return Belongings(image_id, running_instance(cloud, person, image_id), key_pair(person), *networks(person))

@@ -11,13 +11,17 @@ from wire_values import EVERY_ACTION
 from linocut.api.table import Action, Service
 from linocut.cloud.context import Cloud
 
-NOBODYS = Belongings("img-00000000", "ins-00000000", "skey-00000000")
+NOBODYS = Belongings("img-00000000", "ins-00000000", "skey-00000000", "vpc-00000000", "subnet-00000000", "sg-00000000")
 
 Requests = Callable[[Belongings], list[dict[str, Any]]]
 
 
 def _filter(name: str, value: str) -> dict[str, Any]:
     return {"Filters": [{"Name": name, "Values": [value]}]}
+
+
+def _from_group(of: Belongings) -> dict[str, Any]:
+    return {"SecurityGroupId": of.group_id, "Action": "ACCEPT"}
 
 
 NAMING_IDS: dict[str, Requests] = {
@@ -33,14 +37,24 @@ NAMING_IDS: dict[str, Requests] = {
         {"ImageIds": [of.image_id], "BucketName": "golden-1250000000", "DryRun": True},
     ],
     "DescribeImageSharePermission": lambda of: [{"ImageId": of.image_id}],
+    "SyncImages": lambda of: [{"ImageIds": [of.image_id], "DestinationRegions": ["ap-shanghai"]}],
     "RunInstances": lambda of: [
         {"Placement": {"Zone": ZONE}, "ImageId": of.image_id},
         {"Placement": {"Zone": ZONE}, "ImageId": "mine", "LoginSettings": {"KeyIds": [of.key_id]}},
+        {
+            "Placement": {"Zone": ZONE},
+            "ImageId": "mine",
+            "VirtualPrivateCloud": {"VpcId": of.vpc_id, "SubnetId": of.subnet_id},
+        },
+        {"Placement": {"Zone": ZONE}, "ImageId": "mine", "SecurityGroupIds": [of.group_id]},
     ],
     "DescribeInstances": lambda of: [
         {"InstanceIds": [of.instance_id]},
         _filter("instance-id", of.instance_id),
         _filter("image-id", of.image_id),
+        _filter("vpc-id", of.vpc_id),
+        _filter("subnet-id", of.subnet_id),
+        _filter("security-group-id", of.group_id),
     ],
     "DescribeInstancesStatus": lambda of: [{"InstanceIds": [of.instance_id]}],
     "StartInstances": lambda of: [{"InstanceIds": [of.instance_id]}],
@@ -72,7 +86,47 @@ NAMING_IDS: dict[str, Requests] = {
         for kind, resource_id in (("image", of.image_id), ("instance", of.instance_id), ("keypair", of.key_id))
     ],
 }
+NAMING_IDS |= {
+    "AssociateSecurityGroups": lambda of: [{"InstanceIds": [of.instance_id], "SecurityGroupIds": [of.group_id]}],
+    "DisassociateSecurityGroups": lambda of: [{"InstanceIds": [of.instance_id], "SecurityGroupIds": [of.group_id]}],
+    "DescribeVpcs": lambda of: [{"VpcIds": [of.vpc_id]}, _filter("vpc-id", of.vpc_id)],
+    "DeleteVpc": lambda of: [{"VpcId": of.vpc_id}],
+    "ModifyVpcAttribute": lambda of: [{"VpcId": of.vpc_id, "VpcName": "new"}],
+    "DescribeUsedIpAddress": lambda of: [{"VpcId": of.vpc_id}, {"VpcId": of.vpc_id, "SubnetId": of.subnet_id}],
+    "CreateSubnet": lambda of: [{"VpcId": of.vpc_id, "SubnetName": "new", "CidrBlock": "10.0.9.0/24", "Zone": ZONE}],
+    "DescribeSubnets": lambda of: [
+        {"SubnetIds": [of.subnet_id]},
+        _filter("subnet-id", of.subnet_id),
+        _filter("vpc-id", of.vpc_id),
+    ],
+    "DeleteSubnet": lambda of: [{"SubnetId": of.subnet_id}],
+    "ModifySubnetAttribute": lambda of: [{"SubnetId": of.subnet_id, "SubnetName": "new"}],
+    "CreateSecurityGroupWithPolicies": lambda of: [
+        {"GroupName": "new", "GroupDescription": "", "SecurityGroupPolicySet": {"Ingress": [_from_group(of)]}}
+    ],
+    "DescribeSecurityGroups": lambda of: [
+        {"SecurityGroupIds": [of.group_id]},
+        _filter("security-group-id", of.group_id),
+    ],
+    "DeleteSecurityGroup": lambda of: [{"SecurityGroupId": of.group_id}],
+    "ModifySecurityGroupAttribute": lambda of: [{"SecurityGroupId": of.group_id, "GroupName": "new"}],
+    "DescribeSecurityGroupAssociationStatistics": lambda of: [{"SecurityGroupIds": [of.group_id]}],
+    "DescribeSecurityGroupPolicies": lambda of: [{"SecurityGroupId": of.group_id}],
+} | {
+    action: lambda of: [
+        {"SecurityGroupId": of.group_id, "SecurityGroupPolicySet": {"Ingress": [{"CidrBlock": "0.0.0.0/0", "Action": "DROP"}]}},
+        {"SecurityGroupId": of.group_id, "SecurityGroupPolicySet": {"Ingress": [_from_group(of)]}},
+    ]
+    for action in (
+        "CreateSecurityGroupPolicies",
+        "DeleteSecurityGroupPolicies",
+        "ReplaceSecurityGroupPolicy",
+        "ReplaceSecurityGroupPolicies",
+        "ModifySecurityGroupPolicies",
+    )
+}
 NAMING_NONE = {
+    *("CreateVpc", "CreateDefaultVpc", "CreateSecurityGroup", "CreateDefaultSecurityGroup"),
     "GetCallerIdentity",
     "AssumeRole",
     "DescribeAuditEntries",
@@ -86,6 +140,8 @@ NAMING_NONE = {
     "DescribeImageFromFamily",  # tests/cloud: test_a_family_is_of_those_who_see_its_images
     "DescribeBucketFiles",  # and the next, tests/cloud: test_a_link_leads_to_one_file_of_an_own_bucket_for_an_hour
     "CreateDownload",
+    "DescribeTasks",  # and the next, tests/cloud: test_what_belongs_to_another_account_does_not_exist
+    "CancelTask",
     "CreateKeyPair",
     "ImportKeyPair",
     "CreateUpload",
@@ -125,6 +181,7 @@ def test_another_accounts_resource_does_not_exist(
 
 def _everything(person: Person) -> list[dict[str, Any]]:
     answers = [person.call(action) for action in ("DescribeImages", "DescribeInstances", "DescribeKeyPairs")]
+    answers += [person.call(action, service="vpc") for action in ("DescribeVpcs", "DescribeSubnets", "DescribeSecurityGroups")]
     return [{name: value for name, value in answer.items() if name != "RequestId"} for answer in answers]
 
 

@@ -417,4 +417,17 @@ DOCUMENTED: dict[str, str] = {
         InvalidProjectId.NotFound MissingParameter MutexOperation.TaskRunning
         OperationDenied.InstanceOperationInProgress UnsupportedOperation.InstanceStateIsolating
     """,
+    "AssociateSecurityGroups": """
+        FailedOperation.SecurityGroupActionFailed InvalidInstanceId.Malformed InvalidInstanceId.NotFound
+        InvalidParameterValue.InstanceIdMalformed InvalidParameterValue.LimitExceeded InvalidSecurityGroupId.NotFound
+        InvalidSgId.Malformed LimitExceeded.AssociateUSGLimitExceeded LimitExceeded.CvmsVifsPerSecGroupLimitExceeded
+        LimitExceeded.SingleUSGQuota MutexOperation.TaskRunning OperationDenied.InstanceOperationInProgress
+        SecGroupActionFailure UnsupportedOperation.InstanceStateIsolating UnsupportedOperation.InstanceStatePending
+    """,
+    "DisassociateSecurityGroups": """
+        FailedOperation.SecurityGroupActionFailed InvalidInstanceId.Malformed InvalidInstanceId.NotFound
+        InvalidParameterValue.InstanceIdMalformed InvalidParameterValue.LimitExceeded InvalidSecurityGroupId.NotFound
+        InvalidSgId.Malformed MutexOperation.TaskRunning OperationDenied.InstanceOperationInProgress
+        SecGroupActionFailure UnsupportedOperation
+    """,
 }

@@ -12,12 +12,14 @@ They may send the Host header with a scheme, or the request target in absolute f
 every path that no door has.
 """
 
+import asyncio
+import random
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
@@ -35,23 +37,25 @@ from linocut.api.table import Table
 from linocut.api.tag import TAG
 from linocut.api.telemetry import CONTENT_TYPE, Telemetry
 from linocut.api.uploads import upload_routes
+from linocut.api.vpc import VPC
 from linocut.api.wire import Wire
 from linocut.cloud.context import Cloud
 
-SERVICES: Final = (CVM, CBS, STS, TAG, LINOCUT)
+SERVICES: Final = (CVM, CBS, STS, TAG, VPC, LINOCUT)
+_WORKERS: Final = 32
 _DROPPED_BYTES: Final = 8 * MAX_BODY_BYTES
 
 
 def create_app(cloud: Cloud, *, now: Callable[[], float] = time.time) -> ASGIApp:
     """Return the application that serves a cloud; `now` is the clock that signatures are judged by."""
-    telemetry = Telemetry()
+    telemetry = Telemetry(cloud.stores.counters)
     wire = Wire(cloud, Table(SERVICES), telemetry, now)
 
     async def health(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
     async def metrics(_request: Request) -> Response:
-        return Response(telemetry.page(), headers={"content-type": CONTENT_TYPE})
+        return Response(await asyncio.to_thread(telemetry.page), headers={"content-type": CONTENT_TYPE})
 
     routes = [
         Route("/health", health),
@@ -68,6 +72,7 @@ class _WireEndpoint:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="wire")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -81,13 +86,18 @@ class _WireEndpoint:
             headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
             body=body,
             source=client[0] if client else "",
-            request_id=str(uuid.uuid4()),
+            request_id=_request_id(),
             scheme=scope["scheme"],
         )
-        answer = await to_thread.run_sync(self._wire.answer, arrival)
+        answer = await asyncio.get_running_loop().run_in_executor(self._workers, self._wire.answer, arrival)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
+
+
+def _request_id() -> str:
+    """Return a new id. It is no secret; asking the kernel for randomness would cost more than verifying a signature."""
+    return str(uuid.UUID(int=random.getrandbits(128), version=4))
 
 
 async def _read_body(receive: Receive) -> bytes | None:

@@ -14,6 +14,7 @@ from linocut.api.cvm import (
     instance_changes,
     instances,
     keys,
+    networks,
     places,
     sharing,
     syncing,
@@ -35,5 +36,6 @@ CVM: Final = Service(
         *instance_changes.ACTIONS,
         *displays.ACTIONS,
         *keys.ACTIONS,
+        *networks.ACTIONS,
     ),
 )

@@ -15,7 +15,7 @@ from linocut.api.cvm.shapes import Ids
 from linocut.api.envelope import Answer, Shape
 from linocut.api.parameters import Int, is_empty, never_asks
 from linocut.api.table import Action
-from linocut.cloud import instance_changes, logins, reinstalling
+from linocut.cloud import instance_changes, logins, reinstalling, security_groups
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.instance_changes import Attributes
@@ -61,6 +61,7 @@ class ModifyInstancesAttribute(Shape):
     user_data: str | None = None
     host_name: str | None = None
     disable_api_termination: bool | None = None
+    security_groups: tuple[str, ...] = ()
     auto_reboot: bool = True
 
 
@@ -133,6 +134,11 @@ def modify_instances_attribute(cloud: Cloud, caller: Caller, request: ModifyInst
         host_name=request.host_name,
         disable_termination=request.disable_api_termination,
     )
+    if request.security_groups and new == Attributes():
+        security_groups.replace_groups(cloud, caller, request.security_groups, request.instance_ids)
+        return Answer()
+    if request.security_groups:
+        raise errors.OneParameterNeeded("Exactly one attribute is changed in a call.")
     instance_changes.modify_instances(cloud, caller, request.instance_ids, new, auto_reboot=request.auto_reboot)
     return Answer()
 
@@ -220,7 +226,6 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         handle=modify_instances_attribute,
         is_mutating=True,
         unsupported={
-            "SecurityGroups": is_empty,
             "CamRoleName": is_empty,
             "CamRoleType": is_empty,
             "EnableJumboFrame": is_empty,
@@ -232,7 +237,14 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
             errors.UserDataInvalid,
             errors.InvalidValue,
             errors.ReinstallFailed,
-            special={errors.OneParameterNeeded: "InvalidParameterValue", **BUSY},
+            special={
+                errors.OneParameterNeeded: "InvalidParameterValue",
+                errors.GroupIdMalformed: "InvalidSecurityGroupId.NotFound",
+                errors.GroupNotFound: "InvalidSecurityGroupId.NotFound",
+                errors.GroupsOfInstanceExceeded: "LimitExceeded.AssociateUSGLimitExceeded",
+                errors.LastGroupStays: "FailedOperation.SecurityGroupActionFailed",
+                **BUSY,
+            },
             states=IN_TRANSIT,
         ),
     ),

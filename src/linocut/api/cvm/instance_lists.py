@@ -62,7 +62,7 @@ class DataDisk(Shape):
 
 
 class InternetAccessible(Shape):
-    """What of the internet an instance reaches by an address of its own: nothing."""
+    """The bandwidth of an instance, and whether it has a public address."""
 
     internet_charge_type: str = _TRAFFIC
     internet_max_bandwidth_out: int = 0
@@ -70,7 +70,7 @@ class InternetAccessible(Shape):
 
 
 class VirtualPrivateCloud(Shape):
-    """The network of an instance; the default one has no id."""
+    """The network of an instance."""
 
     private_ip_addresses: list[str]
     vpc_id: str = ""
@@ -200,8 +200,16 @@ def _instance(view: InstanceView, caller: Caller) -> Instance:
         system_disk=_system_disk(view),
         data_disks=[_data_disk(disk) for disk in data_disks],
         private_ip_addresses=[instance.address],
-        internet_accessible=InternetAccessible(),
-        virtual_private_cloud=VirtualPrivateCloud(private_ip_addresses=[instance.address]),
+        internet_accessible=InternetAccessible(
+            internet_charge_type=instance.internet_charge_type,
+            internet_max_bandwidth_out=instance.bandwidth_mbps,
+            public_ip_assigned=instance.has_public_address,
+        ),
+        public_ip_addresses=(instance.address,) if instance.has_public_address else (),
+        security_group_ids=instance.group_ids,
+        virtual_private_cloud=VirtualPrivateCloud(
+            private_ip_addresses=[instance.address], vpc_id=instance.vpc_id, subnet_id=instance.subnet_id
+        ),
         image_id=instance.image_id,
         os_name=os_name(instance.os_name, caller),
         created_time=wire_time(instance.created_at),

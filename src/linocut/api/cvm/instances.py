@@ -14,6 +14,13 @@ from linocut.api.codes import codes
 from linocut.api.cvm import instance_lists
 from linocut.api.cvm.batches import BATCH, BUSY, IN_TRANSIT
 from linocut.api.cvm.instance_lists import Metadata
+from linocut.api.cvm.networks import (
+    NETWORK_CODES,
+    UNSUPPORTED_IN_NETWORKS,
+    InternetAccessible,
+    VirtualPrivateCloud,
+    network_order,
+)
 from linocut.api.cvm.shapes import Ids, TagSpecification, tags_for
 from linocut.api.envelope import Answer, Shape
 from linocut.api.parameters import AsksNothing, Int, is_empty, is_just, is_one_of, never_asks
@@ -76,6 +83,9 @@ class Launch(Shape):
     host_name: str = ""
     tag_specification: tuple[TagSpecification, ...] = ()
     metadata: Metadata | None = None
+    virtual_private_cloud: VirtualPrivateCloud | None = None
+    internet_accessible: InternetAccessible | None = None
+    security_group_ids: tuple[str, ...] = ()
 
 
 class RunInstances(Launch):
@@ -105,24 +115,7 @@ UNSUPPORTED_IN_RUN: Final[Mapping[str, AsksNothing]] = {
     "DataDisks.ThroughputPerformance": is_empty,
     "DataDisks.CdcId": is_empty,
     "DataDisks.BurstPerformance": is_empty,
-    # The default network is the only one.
-    "VirtualPrivateCloud": is_empty,
-    "VirtualPrivateCloud.VpcId": is_one_of("DEFAULT"),
-    "VirtualPrivateCloud.SubnetId": is_one_of("DEFAULT"),
-    "VirtualPrivateCloud.AsVpcGateway": is_empty,
-    "VirtualPrivateCloud.PrivateIpAddresses": is_empty,
-    "VirtualPrivateCloud.Ipv6AddressCount": is_empty,
-    # No public addresses; how their traffic would be charged asks for nothing by itself.
-    "InternetAccessible": is_empty,
-    "InternetAccessible.InternetChargeType": never_asks,
-    "InternetAccessible.InternetMaxBandwidthOut": is_empty,
-    "InternetAccessible.PublicIpAssigned": is_empty,
-    "InternetAccessible.BandwidthPackageId": is_empty,
-    "InternetAccessible.InternetServiceProvider": is_empty,
-    "InternetAccessible.IPv4AddressType": is_empty,
-    "InternetAccessible.IPv6AddressType": is_empty,
-    "InternetAccessible.AntiDDoSPackageId": is_empty,
-    "SecurityGroupIds": is_empty,
+    **UNSUPPORTED_IN_NETWORKS,
     # Guests run no agents of a cloud. Terraform asks for them in every launch, by its defaults, and counts on none of them.
     "EnhancedService": is_empty,
     "EnhancedService.SecurityService": is_empty,
@@ -221,6 +214,7 @@ def launch_order(request: Launch) -> RunOrder:
         tags=tags_for("instance", request.tag_specification),
         client_token=request.client_token,
         project_id=request.placement.project_id,
+        network=network_order(request.virtual_private_cloud, request.internet_accessible, request.security_group_ids),
     )
 
 
@@ -307,6 +301,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
             errors.TagInvalid,
             errors.LostRace,
             special={
+                **NETWORK_CODES,
                 errors.ImageStateForbids: "InvalidParameterValue.InvalidImageState",
                 errors.KeyNotFound: "InvalidParameterValue.KeyPairNotFound",
                 errors.SnapshotUnfinished: "InvalidParameter.SnapshotNotFound",
