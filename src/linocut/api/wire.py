@@ -15,6 +15,7 @@ import structlog
 
 from linocut.api.calls import CHINESE, Arrival, Call, read_call
 from linocut.api.chinese import catalogue
+from linocut.api.credentials import Credentials
 from linocut.api.envelope import encode, encode_failure
 from linocut.api.failures import Failure
 from linocut.api.limits import Limits
@@ -50,6 +51,7 @@ class Wire:
         self._table = table
         self._telemetry = telemetry
         self._now = now
+        self._credentials = Credentials(lambda secret_id: find_credential(cloud, secret_id), now)
         self._limits = Limits(now) if cloud.settings.rate_limits else None
 
     def answer(self, arrival: Arrival) -> bytes:
@@ -67,7 +69,7 @@ class Wire:
         return body
 
     def _accept(self, arrival: Arrival) -> _Accepted:
-        call = read_call(arrival, lambda secret_id: find_credential(self._cloud, secret_id), self._now())
+        call = read_call(arrival, self._credentials.find, self._now())
         service = call.service or self._table.service_of(call.version, call.action, call.host)
         action = self._table.find(service, call.version, call.action)
         caller = Caller(

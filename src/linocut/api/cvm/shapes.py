@@ -78,7 +78,7 @@ def tag_list(tags: Iterable[records.Tag]) -> list[Tag]:
 
 def wire_time(moment: datetime) -> str:
     """Return a time as CVM writes it: `2026-11-23T07:00:00Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def os_name(name: str, caller: Caller) -> str:
