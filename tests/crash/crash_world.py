@@ -356,6 +356,12 @@ class World:
         """Tell whether a block server runs."""
         return BlockServer.find(Settings(state=self.state).runtime / "blockd" / REGION) is not None
 
+    def machine(self, instance_id: str) -> dict[str, Any]:
+        """Return what the host keeps of an instance's machine."""
+        record = json.loads((self.state / "instances" / instance_id / "machine.json").read_bytes())
+        spec: dict[str, Any] = record["spec"]
+        return spec
+
     def qemu_of(self, instance_id: str) -> int:
         """Return the process of an instance."""
         return int((self.state / "instances" / instance_id / "qemu.pid").read_text())
@@ -420,8 +426,9 @@ class World:
 
     def _assert_files(self, instances: set[InstanceId]) -> None:
         assert {entry.name for entry in (self.state / "instances").iterdir()} == instances
-        imports = self.state / "imports"
-        assert not imports.exists() or list(imports.iterdir()) == []
+        for name in ("imports", "exports", "buckets/.incoming"):
+            folder = self.state / name
+            assert not folder.exists() or list(folder.iterdir()) == [], name
         assert list((self.state / "uploads").iterdir()) == []
 
     def _assert_processes(self, running: set[InstanceId]) -> None:

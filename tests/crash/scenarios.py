@@ -1,5 +1,7 @@
 """What users do while the service is killed: each scenario names the steps that it reaches."""
 
+import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +9,8 @@ from typing import Any, Final
 
 from crash_world import ELSEWHERE, World, attempt
 from guest_disk import DISK_BYTES, READ_AT, WRITTEN_AT
+
+from linocut.model.ids import InstanceId
 
 GIB: Final = 1 << 30
 
@@ -152,6 +156,46 @@ def _drop_elsewhere(world: World) -> None:
     world.elsewhere().call("DeleteImages", ImageIds=ids, DeleteBindedSnap=True)
 
 
+def _bucket(world: World) -> Path:
+    """Return the folder of the operator's bucket, without its files."""
+    app_id = json.loads((world.state / "credentials.json").read_text())["AppId"]
+    folder = world.state / "buckets" / f"golden-{app_id}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.unlink(missing_ok=True)
+    return folder
+
+
+def _export(world: World, bucket: str) -> None:
+    attempt(world.call, "ExportImages", ImageIds=[world.base], BucketName=Path(bucket).name)
+
+
+def _check_exported(world: World, bucket: str) -> None:
+    assert world.await_image(world.base) == "NORMAL"
+    (file,) = Path(bucket).iterdir()
+    assert file.read_bytes() == (world.folder / "guest.raw").read_bytes()
+    _export(world, bucket)
+    assert world.await_image(world.base) == "NORMAL"
+    assert list(Path(bucket).iterdir()) == [file]
+
+
+def _stand_in_the_way(world: World) -> str:
+    """Let a file have the name of the bucket, so that nothing goes into it."""
+    bucket = _bucket(world)
+    bucket.parent.mkdir(exist_ok=True)
+    bucket.write_text("in the way")
+    return str(bucket)
+
+
+def _check_not_exported(world: World, bucket: str) -> None:
+    assert world.await_image(world.base) == "NORMAL"
+    assert not Path(bucket).exists()
+    task = world.wire.call_own("DescribeTasks", Limit=1)["TaskSet"][0]
+    assert (task["Action"], task["State"]) == ("ExportImages", "FAILED")
+    _export(world, bucket)
+    assert world.await_image(world.base) == "NORMAL"
+    assert len(list(Path(bucket).iterdir())) == 1
+
+
 def _stop(how: str) -> Callable[[World, str], None]:
     return lambda world, instance_id: attempt(world.call, "StopInstances", InstanceIds=[instance_id], StopType=how)
 
@@ -175,6 +219,58 @@ def _check_still_on(world: World, instance_id: str) -> None:
 def _check_running(world: World, instance_id: str) -> None:
     assert world.instance_of(instance_id)["InstanceState"] == "RUNNING"
     world.await_console(instance_id, b"d.")
+
+
+def _generation(world: World, instance_id: str) -> int:
+    """Return how often the system disk of an instance's machine was replaced, on which its row agrees."""
+    with world.catalog() as catalog, catalog.read() as tx:
+        row = tx.disks.of([InstanceId(instance_id)])[InstanceId(instance_id)][0]
+    made = int(world.machine(instance_id)["disks"][0].get("generation", 0))
+    assert row.generation == made
+    return made
+
+
+def _running_with_generation(world: World) -> str:
+    instance_id = world.running_one()
+    return f"{instance_id},{_generation(world, instance_id)}"
+
+
+def _stopped_with_generation(world: World) -> str:
+    instance_id = world.stopped_one()
+    return f"{instance_id},{_generation(world, instance_id)}"
+
+
+def _reset(world: World, subject: str) -> None:
+    attempt(world.call, "ResetInstance", InstanceId=subject.partition(",")[0])
+
+
+def _check_reset(world: World, subject: str) -> None:
+    instance_id, _, before = subject.partition(",")
+    assert world.instance_of(instance_id)["LatestOperationState"] == "SUCCESS"
+    _check_running(world, instance_id)
+    assert _generation(world, instance_id) == int(before) + 1
+
+
+def _instance_and_key(world: World) -> str:
+    pair = world.call("CreateKeyPair", KeyName=world.new_name("key").replace("-", "_"), ProjectId=0)["KeyPair"]
+    return f"{world.running_one()},{pair['KeyId']}"
+
+
+def _bind(world: World, subject: str) -> None:
+    instance_id, _, key_id = subject.partition(",")
+    attempt(world.call, "AssociateInstancesKeyPairs", InstanceIds=[instance_id], KeyIds=[key_id], ForceStop=True)
+
+
+def _check_bound(world: World, subject: str) -> None:
+    instance_id, _, key_id = subject.partition(",")
+    assert world.instance_of(instance_id)["LatestOperationState"] == "SUCCESS"
+    _check_running(world, instance_id)
+    key = world.call("DescribeKeyPairs", KeyIds=[key_id])["KeyPairSet"][0]["PublicKey"]
+    assert world.machine(instance_id)["guest"]["public_keys"] == [key]
+    world.call("DisassociateInstancesKeyPairs", InstanceIds=[instance_id], KeyIds=[key_id], ForceStop=True)
+    assert world.await_instance(instance_id) == "RUNNING"
+    assert world.machine(instance_id)["guest"]["public_keys"] == []
+    world.call("DeleteKeyPairs", KeyIds=[key_id])
 
 
 def _check_gone(world: World, instance_id: str) -> None:
@@ -236,6 +332,15 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         _check_copied,
     ),
     "a copy that fails": Scenario(("copy-image.record-failed",), _hide_base, _copy_base, _check_failed_copy, _show_base),
+    "exporting": Scenario(
+        ("export-image.start", "export-image.plan", "export-image.write", "export-image.put", "export-image.settle"),
+        lambda world: str(_bucket(world)),
+        _export,
+        _check_exported,
+    ),
+    "an export that fails": Scenario(
+        ("export-image.withdraw",), _stand_in_the_way, _export, _check_not_exported, lambda bucket: Path(bucket).unlink()
+    ),
     "running an instance": Scenario(
         ("run-instance.start", "run-instance.launch", "run-instance.record-launched"),
         lambda world: ",".join(world.running()),
@@ -279,6 +384,21 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         World.running_one,
         _reboot("HARD"),
         _check_running,
+    ),
+    "reinstalling": Scenario(
+        ("reboot-instance-soft_first.start", "instance.power-off", "instance.power-on"),
+        _running_with_generation,
+        _reset,
+        _check_reset,
+    ),
+    "reinstalling with the power off": Scenario(
+        ("start-instance.start", "instance.power-on"), _stopped_with_generation, _reset, _check_reset
+    ),
+    "changing a login": Scenario(
+        ("reboot-instance-soft_first.start", "instance.power-on"),
+        _instance_and_key,
+        _bind,
+        _check_bound,
     ),
     "terminating": Scenario(
         ("terminate-instance.start", "terminate-instance.destroy", "terminate-instance.forget"),
