@@ -165,6 +165,11 @@ class BlockServer:
         """Return counters: hits, misses, corrupt_reads, connections, ingests, readers of trees with their first times, …."""
         return self.ask({"do": "stat"})
 
+    def counters(self, timeout_s: float = 2.0) -> dict[str, int]:
+        """Return those of the same that are numbers. Raises ServerUnavailable for one that does not answer in time."""
+        answer = self.ask({"do": "stat"}, timeout_s)
+        return {name: value for name, value in answer.items() if isinstance(value, int)}
+
     def clear_cache(self) -> None:
         """Have the server forget the chunks it holds in memory."""
         self.ask({"do": "clear_cache"})

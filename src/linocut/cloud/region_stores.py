@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from linocut.blocks import BlockServer, RegionStore
+from linocut.blocks import BlockServer, RegionStore, ServerUnavailable
 from linocut.formats import RunAs
 from linocut.model.ids import Region, RootDigest
 from linocut.settings import Settings
@@ -74,6 +74,16 @@ class RegionStores:
         self.store(region).end_read_through(root)
         if region in self.opened():
             self.server(region).end_read_through(root)
+
+    def counters(self) -> dict[Region, dict[str, int]]:
+        """Return what the block servers in use count; one that does not answer at once is left out."""
+        with self._lock:
+            servers = dict(self._servers)
+        counted = {}
+        for region, server in servers.items():
+            with suppress(ServerUnavailable):
+                counted[region] = server.counters()
+        return counted
 
     def opened(self) -> tuple[Region, ...]:
         """Return the regions that have a directory for a block server on this host."""
