@@ -83,7 +83,9 @@ def test_an_upload_that_is_broken_off_has_no_name(bucket: Bucket, file: Path) ->
 
 
 def test_putting_twice_replaces_and_deleting_twice_is_harmless(bucket: Bucket, file: Path, tmp_path: Path) -> None:
-    put(bucket, "a.raw", file)
+    for _ in range(2):
+        put(bucket, "a.raw", file)
+    assert [entry.name for entry in tmp_path.glob("buckets/.incoming/*")] == []
     small = tmp_path / "small"
     small.write_bytes(b"small")
 

@@ -174,6 +174,7 @@ def _put_local(directory: Path, key: str, file: Path) -> None:
         except OSError:  # on another file system
             copy_sparse(file, draft)
         draft.replace(target)
+        draft.unlink(missing_ok=True)  # it stays where both are names of one file already
         descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
