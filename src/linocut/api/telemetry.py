@@ -7,6 +7,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from linocut.model.ids import Region
+
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _BLOCK_COUNTERS: Final = {
     "hits": "Reads served from memory.",
@@ -22,7 +24,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 class Telemetry:
     """Requests by action and code, and how long they took. The action is empty where none was reached."""
 
-    def __init__(self, block_counters: Callable[[], Mapping[str, Mapping[str, int]]]) -> None:
+    def __init__(self, block_counters: Callable[[], Mapping[Region, Mapping[str, int]]]) -> None:
         """Show what `block_counters` returns at each scrape: by region, what its block server on this host has counted."""
         self._registry = CollectorRegistry()
         self._registry.register(_BlockServers(block_counters))
@@ -42,7 +44,7 @@ class Telemetry:
 
 
 class _BlockServers(Collector):
-    def __init__(self, counters: Callable[[], Mapping[str, Mapping[str, int]]]) -> None:
+    def __init__(self, counters: Callable[[], Mapping[Region, Mapping[str, int]]]) -> None:
         self._counters = counters
 
     def describe(self) -> list[Metric]:
