@@ -121,7 +121,7 @@ def test_an_unsupported_parameter_that_asks_for_nothing_is_as_good_as_absent(per
 
         inside = path.partition(".")[0] in fields_of(action.request)
         assert code_of(with_it) == code_of(without)
-        assert inside or with_it["Error"]["Message"] == without["Error"]["Message"]
+        assert inside or with_it.get("Error") == without.get("Error")
 
 
 def test_what_asks_for_what_is_so_anyway_is_accepted(person: Person) -> None:
