@@ -44,6 +44,8 @@ def verify(*, options: StoreOptions | None = None) -> int:
         print_json(dataclasses.asdict(report))
     else:
         print(f"{report.objects} objects, {size(report.stored_bytes)}: {'sound' if report.is_sound else 'NOT SOUND'}")
+        if report.awaited:
+            print(f"{report.awaited} chunks are still to come from another region")
         for kind, found in (("corrupt", report.corrupt), ("missing", report.missing)):
             for name in found:
                 print(f"{kind}  {name}")
