@@ -69,6 +69,11 @@ NAMING_IDS: dict[str, Requests] = {
     "AssociateInstancesKeyPairs": lambda of: [{"InstanceIds": [of.instance_id], "KeyIds": [of.key_id]}],
     "DisassociateInstancesKeyPairs": lambda of: [{"InstanceIds": [of.instance_id], "KeyIds": [of.key_id]}],
     "ModifyKeyPairAttribute": lambda of: [{"KeyId": of.key_id, "KeyName": a_name()[:25]}],
+    "InquiryPriceRunInstances": lambda of: [{"Placement": {"Zone": ZONE}, "ImageId": of.image_id}],
+    "InquiryPriceResetInstance": lambda of: [
+        {"InstanceId": of.instance_id},
+        {"InstanceId": of.instance_id, "ImageId": of.image_id},
+    ],
     "DescribeInstanceVncUrl": lambda of: [{"InstanceId": of.instance_id}],
     "DescribeKeyPairs": lambda of: [{"KeyIds": [of.key_id]}],
     "DeleteKeyPairs": lambda of: [{"KeyIds": [of.key_id]}],

@@ -266,6 +266,52 @@ DOCUMENTED: dict[str, str] = {
         UnsupportedOperation.InstanceStateTerminated UnsupportedOperation.InstanceStateTerminating
         UnsupportedOperation.SpecialInstanceType UnsupportedOperation.StoppedModeStopCharging
     """,
+    "InquiryPriceRunInstances": """
+        AccountQualificationRestrictions AuthFailure.CamRoleNameAuthenticateFailed
+        FailedOperation.DisasterRecoverGroupNotFound FailedOperation.IllegalTagKey FailedOperation.IllegalTagValue
+        FailedOperation.InquiryPriceFailed FailedOperation.SnapshotSizeLargerThanDataSize
+        FailedOperation.TagKeyReserved FailedOperation.TatAgentNotSupport InstancesQuotaLimitExceeded
+        InternalError.TradeUnknownError InvalidClientToken.TooLong InvalidHostId.Malformed InvalidHostId.NotFound
+        InvalidImageId.Malformed InvalidImageId.NotFound InvalidInstanceName.TooLong InvalidInstanceType.Malformed
+        InvalidParameter.InstanceImageNotSupport InvalidParameter.InternetAccessibleNotSupported
+        InvalidParameter.SnapshotNotFound InvalidParameterCombination InvalidParameterValue
+        InvalidParameterValue.BandwidthPackageIdMalformed InvalidParameterValue.BandwidthPackageIdNotFound
+        InvalidParameterValue.CloudSsdDataDiskSizeTooSmall InvalidParameterValue.DuplicateTags
+        InvalidParameterValue.InstanceTypeNotFound InvalidParameterValue.InstanceTypeNotSupportHpcCluster
+        InvalidParameterValue.InstanceTypeRequiredHpcCluster InvalidParameterValue.InsufficientPrice
+        InvalidParameterValue.InvalidAppIdFormat InvalidParameterValue.InvalidImageFormat
+        InvalidParameterValue.InvalidImageId InvalidParameterValue.InvalidImageOsName
+        InvalidParameterValue.InvalidImageState InvalidParameterValue.InvalidTimeFormat
+        InvalidParameterValue.InvalidUserDataFormat InvalidParameterValue.LimitExceeded InvalidParameterValue.Range
+        InvalidParameterValue.RequiredLocationImage InvalidParameterValue.SnapshotIdMalformed
+        InvalidParameterValue.TagKeyNotFound InvalidParameterValue.TagQuotaLimitExceeded
+        InvalidParameterValue.ZoneNotSupported InvalidPassword InvalidPeriod InvalidPermission
+        InvalidProjectId.NotFound InvalidZone.MismatchRegion LimitExceeded.DisasterRecoverGroup
+        LimitExceeded.InstanceEniNumLimit MissingParameter MissingParameter.MonitorService
+        ResourceInsufficient.CloudDiskUnavailable ResourceInsufficient.DisasterRecoverGroupCvmQuota
+        ResourceNotFound.HpcCluster ResourceNotFound.NoDefaultCbs ResourceNotFound.NoDefaultCbsWithReason
+        ResourceUnavailable.InstanceType ResourcesSoldOut.SpecifiedInstanceType
+        UnsupportedOperation.BandwidthPackageIdNotSupported UnsupportedOperation.InvalidDisk
+        UnsupportedOperation.InvalidRegionDiskEncrypt UnsupportedOperation.NoInstanceTypeSupportSpot
+        UnsupportedOperation.NotSupportImportInstancesActionTimer UnsupportedOperation.OnlyForPrepaidAccount
+        UnsupportedOperation.SpotUnsupportedRegion UnsupportedOperation.UnderwritingInstanceTypeOnlySupportAutoRenew
+        UnsupportedOperation.UnsupportedInternationalUser
+    """,
+    "InquiryPriceResetInstance": """
+        FailedOperation.InquiryPriceFailed InternalError.TradeUnknownError InternalServerError
+        InvalidImageId.Malformed InvalidImageId.NotFound InvalidInstance.NotSupported InvalidInstanceId.Malformed
+        InvalidInstanceId.NotFound InvalidParameterValue InvalidParameterValue.InstanceIdMalformed
+        InvalidParameterValue.InstanceTypeNotFound InvalidParameterValue.InvalidImageId
+        InvalidParameterValue.InvalidImageIdForRetsetInstance InvalidParameterValue.InvalidImageOsName
+        InvalidParameterValue.ZoneNotSupported MissingParameter MissingParameter.MonitorService
+        ResourceInsufficient.CloudDiskUnavailable ResourcesSoldOut.SpecifiedInstanceType
+        UnsupportedOperation.InvalidImageLicenseTypeForReset UnsupportedOperation.ModifyEncryptionNotSupported
+        UnsupportedOperation.RawLocalDiskInsReinstalltoQcow2
+    """,
+    "DescribeAccountQuota": """
+        InvalidFilter InvalidFilterValue.LimitExceeded InvalidParameterValue.Range InvalidZone.MismatchRegion
+        UnsupportedOperation
+    """,
     "CreateKeyPair": """
         FailedOperation.TagKeyReserved InternalServerError InvalidKeyPair.LimitExceeded InvalidKeyPairName.Duplicate
         InvalidKeyPairNameEmpty InvalidKeyPairNameIncludeIllegalChar InvalidKeyPairNameTooLong InvalidParameterValue

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from linocut.billing import PriceBook
 from linocut.catalog import Catalog
 from linocut.cloud import accounts, images, imaging, imports, launches
 from linocut.cloud.caller import Caller
@@ -117,6 +118,11 @@ class Bench:
     def change(self, **settings: Any) -> None:
         """Change settings."""
         self.cloud = replace(self.cloud, settings=replace(self.cloud.settings, **settings))
+        durable._clouds[:] = [self.cloud]
+
+    def price(self, prices: PriceBook) -> None:
+        """Have other prices."""
+        self.cloud = replace(self.cloud, prices=prices)
         durable._clouds[:] = [self.cloud]
 
     def caller(self, name: str, region: Region = REGION) -> Caller:

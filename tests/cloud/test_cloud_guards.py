@@ -11,6 +11,7 @@ from cloud_bench import Bench, import_order, run_order
 
 import linocut.cloud
 from linocut.cloud import (
+    disks,
     displays,
     exports,
     images,
@@ -21,9 +22,11 @@ from linocut.cloud import (
     keys,
     launches,
     logins,
+    prices,
     publishing,
     reinstalling,
     sharing,
+    snapshots,
     tasks,
 )
 from linocut.cloud.exports import ExportOrder
@@ -32,6 +35,7 @@ from linocut.cloud.imaging import CreateOrder
 from linocut.cloud.instance_changes import Attributes
 from linocut.cloud.instances import InstanceQuery, StopHow
 from linocut.cloud.keys import KeyQuery
+from linocut.cloud.listing import BlockQuery
 from linocut.cloud.reinstalling import ResetOrder
 from linocut.cloud.tasks import TasksAsked
 from linocut.model import errors
@@ -147,6 +151,8 @@ for binding in (logins.bind_keys, logins.unbind_keys):
     )
 FOREIGN_INSTANCE["reset_instance"] = ON_INSTANCES["reset"][0]
 FOREIGN_INSTANCE["user_data_of"] = lambda bench, caller, name: instance_changes.user_data_of(bench.cloud, caller, [name])
+FOREIGN_IMAGE["price_of_launch"] = lambda bench, caller, name: prices.price_of_launch(bench.cloud, caller, run_order(name))
+FOREIGN_INSTANCE["price_of_reset"] = lambda bench, caller, name: prices.price_of_reset(bench.cloud, caller, ResetOrder(name))
 FOREIGN_INSTANCE["offer_display"] = lambda bench, caller, name: displays.offer_display(bench.cloud, caller, name)
 FOREIGN_TASK: dict[str, Act] = {
     "cancel_task": lambda bench, caller, name: tasks.cancel_task(bench.cloud, caller, int(name)),
@@ -165,6 +171,12 @@ LISTS: dict[str, Act] = {
     "list_key_pairs": lambda bench, caller, name: keys.list_key_pairs(
         bench.cloud, caller, KeyQuery((name,) if name.startswith("skey") else None, {}, 0, 100)
     ),
+    "list_disks": lambda bench, caller, name: disks.list_disks(
+        bench.cloud, caller, BlockQuery(None, {"instance-id": (name,)}, 0, 100)
+    ),
+    "list_snapshots": lambda bench, caller, name: snapshots.list_snapshots(
+        bench.cloud, caller, BlockQuery(None, {"snapshot-name": (name,)}, 0, 100)
+    ),
     "list_tasks": lambda bench, caller, _name: tasks.list_tasks(bench.cloud, caller, TasksAsked(None, {}, 0, 100)),
 }
 NAMES_NOTHING = {
@@ -175,7 +187,7 @@ NAMES_NOTHING = {
     "bucket_url",  # test_nobody_imports_from_another_account_s_bucket
     "import_image",  # its upload: test_an_upload_of_another_account_is_none
     "create_upload",
-    "image_quota",
+    *("image_quota", "account_quotas"),
     "create_key_pair",
     "import_key_pair",
     "list_zones",

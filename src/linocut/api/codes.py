@@ -83,6 +83,7 @@ USUAL_CODES: Final[Mapping[type[Refusal], str]] = {
     errors.ImageSnapshotNotFound: "InvalidParameter.SnapshotNotFound",
     errors.BucketNotFound: "InvalidParameterValue.BucketNotFound",
     errors.FileNotFound: "ResourceNotFound",
+    errors.PriceUnknown: "FailedOperation.InquiryPriceFailed",
     errors.UploadNotFound: "ResourceNotFound",
     errors.TaskNotFound: "ResourceNotFound",
     errors.NotImageOwner: "UnauthorizedOperation.ImageNotBelongToAccount",

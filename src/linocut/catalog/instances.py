@@ -1,6 +1,6 @@
 """Instances: their rows, their legal moves, and the capacity that they take."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, TypedDict, Unpack
@@ -12,7 +12,7 @@ from linocut.catalog.page import Page
 from linocut.catalog.rows import batches, folded, guarded_update, lock_until_end, record_of, values_of
 from linocut.catalog.schema import DISKS, INSTANCE_GROUPS, INSTANCE_KEYS, INSTANCES
 from linocut.catalog.tags import drop_tags, put_tags, replace_tags, tags_of
-from linocut.model.ids import GroupId, ImageId, InstanceId, KeyId, Region, Uin
+from linocut.model.ids import GroupId, ImageId, InstanceId, KeyId, Region, Uin, Zone
 from linocut.model.records import Instance, Tag
 from linocut.model.states import INSTANCE_MOVES, InstanceState, OperationState
 
@@ -119,6 +119,12 @@ class Instances:
         sums = (func.coalesce(func.sum(INSTANCES.c.vcpus), 0), func.coalesce(func.sum(INSTANCES.c.memory_mb), 0))
         row = self._connection.execute(select(*sums).where(INSTANCES.c.state.not_in(_HOLDS_NOTHING))).one()
         return int(row[0]), int(row[1])
+
+    def count_by_zone(self, uin: Uin, region: Region) -> Mapping[Zone, int]:
+        """Return how many instances the account has in each zone of the region; a zone without any is absent."""
+        mine = (INSTANCES.c.owner == uin, INSTANCES.c.region == region)
+        query = select(INSTANCES.c.zone, func.count()).where(*mine).group_by(INSTANCES.c.zone)
+        return {Zone(zone): int(count) for zone, count in self._connection.execute(query)}
 
     def lock_capacity(self) -> None:
         """Let only one transaction at a time choose addresses, sum what is reserved, and add instances."""

@@ -366,6 +366,10 @@ class FileNotFound(NotFound):
     """No such file exists in the bucket."""
 
 
+class PriceUnknown(NotFound):
+    """The price book has no price for this."""
+
+
 class UploadNotFound(NotFound):
     """No such upload exists for the caller."""
 

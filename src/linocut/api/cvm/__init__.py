@@ -16,6 +16,8 @@ from linocut.api.cvm import (
     keys,
     networks,
     places,
+    prices,
+    quotas,
     sharing,
     syncing,
 )
@@ -26,6 +28,8 @@ CVM: Final = Service(
     version="2017-03-12",
     actions=(
         *places.ACTIONS,
+        *prices.ACTIONS,
+        *quotas.ACTIONS,
         *image_lists.ACTIONS,
         *image_making.ACTIONS,
         *images.ACTIONS,

@@ -6,15 +6,17 @@ Source: CVM DescribeRegions, DescribeZones, DescribeInstanceTypeConfigs, Describ
 from collections.abc import Mapping
 from typing import Any, Final
 
-from msgspec import field
+from msgspec import UNSET, UnsetType, field
 
 from linocut.api.codes import codes
+from linocut.api.cvm.prices import ItemPrice, item_price
 from linocut.api.cvm.shapes import Filter, filters_by_name, speaks_chinese
 from linocut.api.envelope import Answer, Shape
 from linocut.api.table import Action
 from linocut.cloud import places
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
+from linocut.cloud.prices import price_of_type
 from linocut.model import errors
 
 _CHARGE_TYPE: Final = "POSTPAID_BY_HOUR"
@@ -107,6 +109,7 @@ class InstanceTypeQuotaItem(Shape):
     local_disk_type_list: tuple[LocalDiskType, ...] = ()
     sold_out_reason: str = ""
     remark: str = ""
+    price: ItemPrice | UnsetType = UNSET
 
 
 class InstanceTypeQuotas(Answer):
@@ -171,6 +174,7 @@ def describe_zone_instance_config_infos(cloud: Cloud, caller: Caller, request: F
             type_name=f"Standard {info.family}",
             cpu=info.vcpus,
             memory=info.memory_gb,
+            price=_price(cloud, caller, info.instance_type),
         )
         for info in types
     ]
@@ -183,6 +187,11 @@ def _types(cloud: Cloud, caller: Caller, filters: Mapping[str, tuple[str, ...]])
     return places.instance_types(
         cloud, caller, filters.get("zone", ()), filters.get("instance-family", ()), filters.get("instance-type", ())
     )
+
+
+def _price(cloud: Cloud, caller: Caller, instance_type: str) -> ItemPrice | UnsetType:
+    price = price_of_type(cloud, caller.region, places.find_instance_type(instance_type))
+    return UNSET if price is None else item_price(price)
 
 
 def _known_filters(request: FiltersRequest, *known: str) -> dict[str, tuple[str, ...]]:
