@@ -6,9 +6,13 @@ from urllib.parse import urlencode
 import pytest
 from asgi_http import Http
 from belongings import an_import
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sdk_requests import FORMS, Form, Written, written
-from signed_calls import Person, Request, code_of
+from signed_calls import Person, Request, code_of, headers_of
 from tencentcloud.common.sign import Sign
+
+from linocut.api.failures import COMMON_CODES
 
 FLAT = [form for form in FORMS.values() if form.method == "GET" or form.sign != "TC3-HMAC-SHA256"]
 OLD = [form for form in FORMS.values() if form.sign != "TC3-HMAC-SHA256"]
@@ -213,3 +217,26 @@ _NAMED = b'--b\r\nContent-Disposition: form-data; name="Limit"\r\n'
 )
 def test_a_multipart_body_is_read_strictly(person: Person, content_type: str, body: bytes, code: str) -> None:
     assert code_of(person.send(Request(content_type=content_type, body=body))) == code
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.binary(max_size=80) | st.text('AIl.019=&%[]"{}:,xé', max_size=60).map(str.encode),
+    content_type=st.sampled_from(
+        ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "multipart/form-data; boundary="]
+    ),
+)
+def test_whatever_is_signed_gets_a_documented_answer(person: Person, body: bytes, content_type: str) -> None:
+    said = person.send(Request(content_type=content_type, body=body))
+
+    assert code_of(said) in COMMON_CODES | {"OK"}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(query=st.text("AIl.019=&%+xSecretIdnatuNoce", max_size=60), signed=st.booleans())
+def test_any_query_gets_a_documented_answer(person: Person, http: Http, query: str, *, signed: bool) -> None:
+    headers = headers_of(Request(method="GET", payload=b""), person.account) if signed else {}
+
+    answer = http.request("GET", f"/?{query}", b"", headers).json()["Response"]
+
+    assert code_of(answer) in COMMON_CODES | {"OK"}

@@ -65,6 +65,21 @@ def test_tags_show_at_once_where_the_resource_is_listed(person: Person, mine: Be
         assert one["Tags"] == [{"Key": "k", "Value": kind}]
 
 
+def test_networks_and_security_groups_take_tags_as_terraform_puts_them(person: Person) -> None:
+    vpc = person.call("CreateVpc", {"VpcName": "a", "CidrBlock": "10.0.0.0/16"}, service="vpc")["Vpc"]["VpcId"]
+    subnet = {"VpcId": vpc, "SubnetName": "a", "CidrBlock": "10.0.0.0/24", "Zone": "ap-guangzhou-3"}
+    asked = {"GroupName": "a", "GroupDescription": "a"}
+    made = {
+        "vpc:ap-guangzhou:uin/:vpc": vpc,
+        "vpc:ap-guangzhou:uin/:subnet": person.call("CreateSubnet", subnet, service="vpc")["Subnet"]["SubnetId"],
+        "cvm:ap-guangzhou:uin/:sg": person.call("CreateSecurityGroup", asked, service="vpc")["SecurityGroup"]["SecurityGroupId"],
+    }
+    for kind, resource_id in made.items():
+        assert _code(person, f"qcs::{kind}/{resource_id}", ReplaceTags=_tags(k="v")) == "OK", kind
+    listed = person.call("DescribeVpcs", {"VpcIds": [vpc]}, service="vpc")["VpcSet"]
+    assert listed[0]["TagSet"] == [{"Key": "k", "Value": "v"}]
+
+
 def test_tags_of_several_resources_are_paged(cloud: Cloud, person: Person) -> None:
     first, second = normal_image(cloud, person), normal_image(cloud, person)
     for image_id in (first, second):
