@@ -54,7 +54,7 @@ NAMED_PORTS: Final = 128
 _HIGHEST_PORT: Final = 65535
 _HOST: Final = IPv4Address("127.0.0.1")
 _ALL: Final = "ALL"
-_PORTS: Final = re.compile(r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*")
+_PORTS: Final = re.compile(r"[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*")
 
 
 class Protocol(StrEnum):
