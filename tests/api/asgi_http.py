@@ -38,6 +38,7 @@ class Http:
         path, _, query = target.partition("?")
         scope = {
             "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
             "method": method,
             "path": path,
             "raw_path": path.encode(),

@@ -78,6 +78,8 @@ class FakeWire:
         self.upload: Upload | None = None
         self.break_upload_at: int | None = None
         self.lost_from_upload = False
+        self.download = b""
+        self.break_download_at: int | None = None
         self.answers: dict[str, Answer] = {
             "DescribeImages": self._describe_images,
             "DescribeInstances": self._describe_instances,
@@ -187,7 +189,23 @@ class _Handler(BaseHTTPRequestHandler):
         whole = hashlib.sha256(upload.content).hexdigest() == upload.sha256
         self._reply(200 if whole else 422, b"", {"Upload-Offset": str(len(upload.content))})
 
+    def do_GET(self) -> None:
+        assert self.path == "/bucket/link"
+        content = self.wire.download
+        start = int(re.fullmatch(r"bytes=(\d+)-", self.headers["Range"])[1])  # type: ignore[index]  # it is asked for so
+        rest, self.wire.break_download_at = content[start : self.wire.break_download_at], None
+        self.send_response(206)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        self.wfile.write(rest)
+        self.close_connection = True
+
     def do_HEAD(self) -> None:
+        if self.path == "/bucket/link":
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(self.wire.download)))
+            self.end_headers()
+            return
         assert self.wire.upload is not None
         self._reply(200, b"", {"Upload-Offset": str(len(self.wire.upload.content))})
 

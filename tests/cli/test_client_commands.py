@@ -328,3 +328,52 @@ def test_a_service_that_is_not_there_is_named(linocut: Linocut, state: Path) -> 
     assert done.returncode == 1
     assert "nothing answers at http://127.0.0.1:9" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def exporting(wire: FakeWire, *states: str) -> None:
+    """Let an export go through these states of its task."""
+    wire.images = [image("img-00000001", "web")]
+    left = list(states)
+    wire.download = b"d" * 3_000_000 + bytes(2_000_000) + b"e"
+    wire.answers |= {
+        "DescribeBucketFiles": lambda _: {"BucketName": "images-1250000000", "FileSet": []},
+        "ExportImages": lambda _: {"TaskId": 7, "CosPaths": ["img-00000001_system_snap-1.qcow2"]},
+        "DescribeTasks": lambda asked: {
+            "TaskSet": [{"TaskId": asked["TaskIds"][0], "State": left.pop(0), "Percent": 50, "Error": "It broke."}]
+        },
+        "CreateDownload": lambda _: {"Url": "/bucket/link"},
+    }
+
+
+def test_an_export_is_awaited_and_named(wire: FakeWire, linocut: Linocut, state: Path) -> None:
+    exporting(wire, "RUNNING", "SUCCESS")
+
+    done = linocut("image", "export", "web", "--state", state)
+
+    assert done.stdout == "s3://images-1250000000/img-00000001_system_snap-1.qcow2\n"
+    assert wire.last("ExportImages") == {
+        "BucketName": "images-1250000000",
+        "ImageIds": ["img-00000001"],
+        "ExportFormat": "QCOW2",
+    }
+
+
+def test_an_export_comes_here_and_goes_on_where_it_broke_off(
+    wire: FakeWire, linocut: Linocut, state: Path, tmp_path: Path
+) -> None:
+    exporting(wire, "SUCCESS", "SUCCESS")
+    wire.break_download_at = 1_500_000
+
+    done = linocut("image", "export", "web", "--output", tmp_path / "web.raw", "--format", "raw", "--state", state)
+
+    assert done.stdout == f"{tmp_path / 'web.raw'}\n"
+    assert (tmp_path / "web.raw").read_bytes() == wire.download
+    assert wire.last("ExportImages")["OnlyExportRootDisk"] is True
+    again = linocut("image", "export", "web", "--output", tmp_path / "web.raw", "--state", state)
+    assert (again.returncode, wire.count("ExportImages")) == (2, 1)
+
+
+def test_an_export_that_fails_says_why(wire: FakeWire, linocut: Linocut, state: Path) -> None:
+    exporting(wire, "RUNNING", "FAILED")
+    done = linocut("image", "export", "img-00000001", "--state", state)
+    assert (done.returncode, done.stderr) == (1, "linocut: task 7 is FAILED: It broke.\n")

@@ -33,11 +33,12 @@ _GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         {"list": "audit:list_entries"},
     ),
     "image": (
-        "Import, list, share and delete images.",
+        "Import, list, share, export and delete images.",
         {
             "import": "images:import_image",
             "list": "images:list_images",
             "share": "images:share",
+            "export": "exports:export_image",
             "delete": "images:delete",
         },
     ),

@@ -34,13 +34,15 @@ def import_image(
     description: str | None = None,
     public: Annotated[bool, Parameter(negative="")] = False,
     force: Annotated[bool, Parameter(negative="")] = False,
+    uefi: Annotated[bool, Parameter(negative="")] = False,
+    family: str | None = None,
     wait: bool = True,
     options: ClientOptions | None = None,
 ) -> None:
     """Import a disk file (qcow2, raw, vmdk, vhd, vhdx) as an image, and wait until it is ready.
 
     Args:
-        source: a local file, which is uploaded, or a URL, which the service fetches.
+        source: a local file, which is uploaded, or a URL (http, https, s3://BUCKET/KEY), which the service fetches.
         name: the image's name.
         os_type: such as Debian; DescribeImportImageOs lists them.
         os_version: such as 12.
@@ -48,6 +50,8 @@ def import_image(
         description: anything.
         public: let every account use it. Only the operator may.
         force: import it even if the guest lacks what instances need.
+        uefi: boot it by UEFI.
+        family: what it is a version of, such as debian-12.
         wait: do not end before the image is ready.
         options: where and who.
     """
@@ -62,10 +66,12 @@ def import_image(
         "OsVersion": os_version,
         "Architecture": architecture,
         "Force": force or None,
+        "BootMode": "UEFI" if uefi else None,
+        "ImageFamily": family,
     }
     if public:
         _require_operator(wire)
-    if urlsplit(source).scheme in {"http", "https"}:
+    if urlsplit(source).scheme in {"http", "https", "s3"}:
         url = source
     else:
         file = _existing(source)
