@@ -31,7 +31,7 @@ class Http:
         self, method: str, target: str, body: bytes | Iterable[bytes | None] = b"", headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Send a request; a body in pieces comes as such, and None among them is a client that goes away."""
-        pieces = [body] if isinstance(body, bytes) else list(body)
+        pieces: list[bytes | None] = [body] if isinstance(body, bytes) else list(body)
         return self._portal.call(self._request, method, target, pieces, headers or {})
 
     async def _request(self, method: str, target: str, pieces: list[bytes | None], headers: Mapping[str, str]) -> Answer:

@@ -210,7 +210,7 @@ def test_a_shared_image_is_for_starting_instances_and_nothing_else(cloud: Cloud,
     def may(action: str, service: str = "cvm", **parameters: object) -> str:
         return sharee.code(action, parameters, service=service)
 
-    onwards = {"AccountIds": [new_person().account.uin], "Permission": "SHARE"}
+    onwards: dict[str, Any] = {"AccountIds": [new_person().account.uin], "Permission": "SHARE"}
     assert may("DescribeImages", ImageIds=[image_id]) == "OK"
     assert may("RunInstances", Placement={"Zone": ZONE}, ImageId=image_id) == "OK"
     assert may("ModifyImageAttribute", ImageId=image_id, ImageName="x") == "UnsupportedOperation.SharedImageModifyUnsupported"

@@ -51,7 +51,8 @@ def test_chinese_is_spoken_where_nothing_else_is_asked_for(person: Person, langu
 
 
 def test_what_the_decoder_says_is_translated_whole(person: Person) -> None:
-    for value in ("x", 2**70, True, [], {}, 1.5):
+    values: tuple[object, ...] = ("x", 2**70, True, [], {}, 1.5)
+    for value in values:
         message = _message(person.call("DescribeImages", {"Limit": value}, language="zh-CN"))
         assert "expected" not in message, message
 

@@ -7,6 +7,7 @@ from asgi_http import Http
 from signed_calls import HOST, Person, Request, code_of, headers_of
 
 from linocut.cloud.accounts import NewAccount
+from linocut.model.ids import SecretId
 
 
 def test_a_request_that_the_official_function_signed_is_accepted(person: Person) -> None:
@@ -38,7 +39,7 @@ def test_a_wrong_key_does_not_sign(person: Person, http: Http) -> None:
 
 
 def test_an_unknown_id_is_told_so(person: Person, http: Http) -> None:
-    stranger = Person(http, replace(person.account, secret_id="AKID" + "x" * 32))
+    stranger = Person(http, replace(person.account, secret_id=SecretId("AKID" + "x" * 32)))
 
     assert code_of(stranger.send(Request())) == "AuthFailure.SecretIdNotFound"
 
