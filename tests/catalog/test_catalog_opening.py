@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from catalog_records import ANNA, an_account, join, join_in
+from catalog_records import ANNA, an_access_key, an_account, join, join_in
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from linocut.catalog import Catalog
+from linocut.catalog import Catalog, Tx
 from linocut.catalog.engines import connect
 from linocut.catalog.schema import METADATA
 
@@ -135,3 +135,23 @@ def test_a_catalog_of_a_newer_linocut_is_refused(empty_url: str) -> None:
 
     with pytest.raises(ValueError, match="newer"):
         Catalog.open(empty_url)
+
+
+def test_a_question_is_answered_although_the_database_has_closed_the_connection(catalog: Catalog) -> None:
+    join(catalog, ANNA)
+
+    def secret_id_is_known(tx: Tx) -> bool:
+        return tx.accounts.by_secret_id(an_access_key(ANNA).secret_id) is not None
+
+    assert catalog.ask(secret_id_is_known)
+    if catalog._engines.asker.dialect.name == "postgresql":
+        with catalog._engines.writer.begin() as connection:
+            others = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+            connection.execute(text("SELECT pg_terminate_backend(pid) " + others))
+
+    assert catalog.ask(secret_id_is_known)
+
+
+def test_nothing_is_written_by_a_question(catalog: Catalog) -> None:
+    with pytest.raises(DBAPIError, match=r"read.?only"):
+        catalog.ask(lambda tx: join_in(tx, ANNA))

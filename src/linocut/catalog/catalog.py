@@ -1,8 +1,8 @@
 """The catalog as a whole: opening it, and its transactions."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
@@ -32,6 +32,9 @@ from linocut.catalog.uploads import Uploads
 
 _GIVEN_UP: Final = frozenset({"40001", "40P01"})
 """SQLSTATE of a serialization failure and of a deadlock."""
+
+
+T = TypeVar("T")
 
 
 class Tx:
@@ -102,6 +105,20 @@ class Catalog:
         """Read one snapshot of the catalog: what others commit meanwhile is not seen. Writing fails."""
         with self._engines.reader.begin() as connection:
             yield Tx(connection)
+
+    def ask(self, question: Callable[[Tx], T]) -> T:
+        """Return the answer to a question that is one prepared statement; a longer one may see several moments. Writing fails."""
+        asker = self._engines.asker
+        with asker.connect() as connection:
+            try:
+                return question(Tx(connection))
+            except asker.dialect.loaded_dbapi.Error as error:
+                if not asker.dialect.is_disconnect(error, connection.connection.dbapi_connection, None):
+                    raise
+                connection.invalidate(error)
+        asker.dispose(close=False)  # the other idle connections are as old as that one
+        with asker.connect() as connection:
+            return question(Tx(connection))
 
     def close(self) -> None:
         """Close every connection."""

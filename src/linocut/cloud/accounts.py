@@ -62,11 +62,11 @@ def list_accounts(cloud: Cloud) -> tuple[Account, ...]:
 
 def find_credential(cloud: Cloud, secret_id: str) -> Credential | None:
     """Return what a secret id, lasting or temporary, signs with; or None where there is no such id."""
+    found = cloud.catalog.ask(lambda tx: tx.accounts.by_secret_id(SecretId(secret_id)))
+    if found is not None:
+        account, key = found
+        return Credential(account, cloud.seal.open(key.secret_id, key.sealed_secret_key))
     with cloud.catalog.read() as tx:
-        found = tx.accounts.by_secret_id(SecretId(secret_id))
-        if found is not None:
-            account, key = found
-            return Credential(account, cloud.seal.open(key.secret_id, key.sealed_secret_key))
         session = tx.sessions.get(SecretId(secret_id))
         owner = None if session is None else tx.accounts.get(session.uin)
     if session is None or owner is None:

@@ -69,25 +69,23 @@ def list_images(cloud: Cloud, caller: Caller, query: ImageQuery) -> Page[Visible
         architectures = ("x86_64", "i386")
     if _DEDICATED & filters.keys():
         return Page((), 0)
-    with cloud.catalog.read() as tx:
-        return tx.images.visible(
-            CatalogQuery(
-                caller=caller.account.uin,
-                region=caller.region,
-                ids=ids,
-                image_ids=tuple(ImageId(text) for text in filters.get("image-id", ())),
-                types=_known("image-type", filters.get("image-type", ()), _TYPES),
-                names=filters.get("image-name", ()),
-                platforms=filters.get("platform", ()),
-                states=filters.get("image-state", ()),
-                tag_keys=filters.get("tag-key", ()),
-                tag_values=filters.get("tag-value", ()),
-                tags=listing.tag_filters(filters),
-                architectures=architectures,
-                offset=query.offset,
-                limit=query.limit,
-            )
-        )
+    asked = CatalogQuery(
+        caller=caller.account.uin,
+        region=caller.region,
+        ids=ids,
+        image_ids=tuple(ImageId(text) for text in filters.get("image-id", ())),
+        types=_known("image-type", filters.get("image-type", ()), _TYPES),
+        names=filters.get("image-name", ()),
+        platforms=filters.get("platform", ()),
+        states=filters.get("image-state", ()),
+        tag_keys=filters.get("tag-key", ()),
+        tag_values=filters.get("tag-value", ()),
+        tags=listing.tag_filters(filters),
+        architectures=architectures,
+        offset=query.offset,
+        limit=query.limit,
+    )
+    return cloud.catalog.ask(lambda tx: tx.images.visible(asked))
 
 
 def modify_image(
