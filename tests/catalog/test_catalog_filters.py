@@ -117,7 +117,7 @@ def kind_of_image(image: Image, caller: Uin, shares: set[tuple[ImageId, Uin]]) -
 def image_matches(query: ImageQuery, image: Image, kind: ImageType | None) -> bool:
     return (
         kind is not None
-        and image.region == query.region
+        and (image.region == query.region or image.is_public)
         and (query.ids is None or image.image_id in query.ids)
         and (query.architectures is None or image.architecture in query.architectures)
         and one_of(image.image_id, query.image_ids)

@@ -1,6 +1,6 @@
 """How many images each account sees, counted as they come and go: a list's total costs the same however many there are.
 
-A row counts images of a region that one account sees for one reason, or that all see:
+A row counts images of a region, or public ones of any, that one account sees for one reason, or that all see:
 
     account   kind            counts
     a Uin     PRIVATE_IMAGE   its own images that are not public
@@ -29,6 +29,8 @@ from linocut.model.states import ImageState
 
 EVERYBODY: Final = ""
 """Stands where an account would: counts what all accounts see."""
+EVERYWHERE: Final = ""
+"""Stands where a region would: counts what is seen in all regions, as public images are."""
 
 
 class ImageType(StrEnum):
@@ -57,7 +59,7 @@ class Standing:
         """Return the counters that an image of this standing, shared with these accounts, is counted in."""
         if self.is_public:
             account = EVERYBODY if self.state is ImageState.NORMAL else self.owner
-            return [(account, self.region, ImageType.PUBLIC_IMAGE)]
+            return [(account, EVERYWHERE, ImageType.PUBLIC_IMAGE)]
         shared = [(account, self.region, ImageType.SHARED_IMAGE) for account in shared_with if account != self.owner]
         return [(self.owner, self.region, ImageType.PRIVATE_IMAGE), *shared]
 

@@ -1,8 +1,8 @@
 """Which images an account sees, filtered and paged, in one statement however long the page is.
 
 What is visible is the union of disjoint sets, each found by its own index and in the order of the page: the caller's own images,
-public images that are ready, the caller's own public images that are not, and images that are shared to the caller. The set an
-image comes from is its type as the caller sees it. From each set no more is read than the page may need.
+public images that are ready, wherever they are, the caller's own public images that are not, and images that are shared to the
+caller. The set an image comes from is its type as the caller sees it. From each set no more is read than the page may need.
 
 How many there are on all pages is known beforehand (`image_counts`) unless a filter asks for less than all; then they are
 counted. The statement for each shape of a question is built once; see `prepared`.
@@ -34,10 +34,11 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
     union_all,
 )
 
-from linocut.catalog.image_counts import EVERYBODY, ImageType
+from linocut.catalog.image_counts import EVERYBODY, EVERYWHERE, ImageType
 from linocut.catalog.page import Page
 from linocut.catalog.prepared import Prepared
 from linocut.catalog.rows import batches, folded, record_of
@@ -270,7 +271,7 @@ def _known(shape: _Shape) -> ScalarSelect[int]:
     """Return what the counters say of how many images there are."""
     known = (
         IMAGE_COUNTS.c.account.in_([_word("caller"), _constant(EVERYBODY)]),
-        IMAGE_COUNTS.c.region == _word("region"),
+        IMAGE_COUNTS.c.region.in_([_word("region"), _constant(EVERYWHERE)]),
         IMAGE_COUNTS.c.kind.in_([_constant(kind) for kind in shape.kinds]),
     )
     total = cast(func.coalesce(func.sum(IMAGE_COUNTS.c.count), literal_column("0")), BigInteger)
@@ -304,14 +305,14 @@ def _sets(kind: ImageType, images: Select[Any]) -> Iterator[Select[Any]]:
         case ImageType.PRIVATE_IMAGE:
             yield images.where(IMAGES.c.owner == caller, IMAGES.c.region == region, IMAGES.c.is_public.is_(False))
         case ImageType.PUBLIC_IMAGE:
-            public = images.where(IMAGES.c.region == region, IMAGES.c.is_public.is_(True))
+            public = images.where(IMAGES.c.is_public.is_(True))
             yield public.where(IMAGES.c.state == _constant(ImageState.NORMAL))
             unready = [_constant(state) for state in ImageState if state is not ImageState.NORMAL]
             yield public.where(IMAGES.c.state.in_(unready), func.coalesce(IMAGES.c.owner, _constant("")) == caller)
         case ImageType.SHARED_IMAGE:
             shared = images.join(SHARES, SHARES.c.image_id == IMAGES.c.image_id).where(SHARES.c.account == caller)
             here = func.coalesce(IMAGES.c.region, _constant("")) == region
-            yield shared.where(here, IMAGES.c.owner != caller, IMAGES.c.is_public.is_(False))
+            yield shared.where(here, IMAGES.c.owner != caller, func.coalesce(IMAGES.c.is_public, true()).is_(False))
 
 
 def _conditions(shape: _Shape) -> list[ColumnElement[bool]]:

@@ -236,7 +236,7 @@ IMAGES: Final = Table(
     _time("created_at"),
     UniqueConstraint("owner", "region", "name"),
     Index("ix_images_own", "owner", "region", "is_public", "created_at", "image_id"),
-    Index("ix_images_public", "region", "is_public", "state", "created_at", "image_id"),
+    Index("ix_images_public", "is_public", "state", "created_at", "image_id"),
 )
 
 IMAGE_COUNTS: Final = Table(
