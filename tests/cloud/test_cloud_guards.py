@@ -6,6 +6,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
+import foreign_networks
 import pytest
 from cloud_bench import Bench, import_order, run_order
 
@@ -329,6 +330,7 @@ def test_instances_are_operated_on_all_or_none(bench: Bench) -> None:
 
 def test_every_function_that_acts_for_a_caller_is_tried_against_a_foreign_account() -> None:
     tried = {*FOREIGN_IMAGE, *FOREIGN_INSTANCE, *FOREIGN_TASK, *FOREIGN_KEY, *LISTS, *NAMES_NOTHING}
+    tried |= {*foreign_networks.REFUSED, *foreign_networks.NAMES_NO_NETWORK}  # in test_cloud_networks
     assert _for_callers() == tried
 
 
