@@ -145,6 +145,16 @@ def test_the_common_parameters_of_an_old_request_are_checked(
     assert _old(person, http, **changes) == code
 
 
+def test_a_signature_that_was_not_percent_encoded_is_understood(person: Person, http: Http) -> None:
+    for nonce in range(40):
+        request = written(Form(method="GET", sign="HmacSHA1"), person.account, "DescribeZones", {"Nonce": nonce})
+        if "%2B" in request.target:
+            break
+    plain = Written("GET", request.target.replace("%2B", "+").replace("%2F", "/").replace("%3D", "="), request.headers, b"")
+
+    assert code_of(plain.send(http)) == "OK"
+
+
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_what_is_changed_after_signing_is_refused_in_every_form(person: Person, http: Http, form: Form) -> None:
     request = written(form, person.account, "DescribeImages", {"ImageIds": ["img-00000001"]})

@@ -52,3 +52,14 @@ def test_tccli_shows_an_error_with_code_and_request_id(tccli: Tccli) -> None:
     assert done.returncode != 0
     assert "InvalidImageId.NotFound" in done.stdout + done.stderr
     assert "requestId" in done.stdout + done.stderr
+
+
+def test_tccli_asks_who_it_is_and_tags_a_key(tccli: Tccli, keys: Keys) -> None:
+    assert _answer(tccli("sts", "GetCallerIdentity"))["AccountId"] == keys.uin
+    key_id = _answer(tccli("cvm", "CreateKeyPair", "--KeyName", "tagged", "--ProjectId", "0"))["KeyPair"]["KeyId"]
+    resource = f"qcs::cvm:{REGION}:uin/:keypair/{key_id}"
+
+    _answer(tccli("tag", "ModifyResourceTags", "--Resource", resource, "--ReplaceTags", '[{"TagKey":"k","TagValue":"v"}]'))
+
+    listed = _answer(tccli("cvm", "DescribeKeyPairs", "--KeyIds", json.dumps([key_id])))["KeyPairSet"]
+    assert listed[0]["Tags"] == [{"Key": "k", "Value": "v"}]

@@ -44,7 +44,8 @@ def read_old_claim(parameters: Mapping[str, str], now: float) -> OldClaim:
     if method not in _DIGESTS:
         raise Failure("AuthFailure.SignatureFailure", f"SignatureMethod is one of {', '.join(_DIGESTS)}.")
     check_timestamp("Timestamp", parameters["Timestamp"], now)
-    return OldClaim(parameters["SecretId"], _DIGESTS[method], parameters["Signature"].encode())
+    signature = parameters["Signature"].replace(" ", "+")  # base64 that was not encoded for its way here
+    return OldClaim(parameters["SecretId"], _DIGESTS[method], signature.encode())
 
 
 def verify_old(claim: OldClaim, method: str, host: str, parameters: Mapping[str, str], secret_key: str) -> None:
