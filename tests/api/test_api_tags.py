@@ -162,7 +162,7 @@ def test_a_resource_takes_fifty_tags(person: Person, mine: Belongings) -> None:
         ({"ResourcePrefix": "dragon"}, "InvalidParameterValue.ResourcePrefixInvalid"),
         ({"ResourceIds": ["img-00000000"] * 51}, "LimitExceeded.ResourceNumPerRequest"),
         ({"Limit": 0}, "InvalidParameterValue.OffsetInvalid"),
-        ({"Limit": 201}, "InvalidParameterValue.OffsetInvalid"),
+        ({"Limit": 1001}, "InvalidParameterValue.OffsetInvalid"),
         ({"Offset": -1}, "InvalidParameterValue.OffsetInvalid"),
         ({"Category": "All"}, "OK"),
         ({"Category": "System"}, "UnsupportedOperation"),

@@ -22,7 +22,7 @@ _SIX_SEGMENTS: Final = re.compile(
 )
 _TAGS_IN_A_CALL: Final = 10
 _IDS_IN_A_CALL: Final = 50
-_LONGEST_PAGE: Final = 200
+_LONGEST_PAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
