@@ -6,6 +6,7 @@ any thread, and raise FormatError alone for what the file, the server or the lim
 """
 
 from linocut.formats.buckets import Bucket, BucketFile, is_bucket_base, is_file_key
+from linocut.formats.checksums import Checksum, SumsFile, checksum_listed, checksum_told
 from linocut.formats.connection import FetchPolicy
 from linocut.formats.conversion import convert_into
 from linocut.formats.disk import DiskFile, DiskFormat, DiskLimits, RunAs
@@ -24,12 +25,15 @@ from linocut.formats.errors import (
 from linocut.formats.exporting import EXPORT_FORMATS, convert_out
 from linocut.formats.fetching import Fetched, fetch
 from linocut.formats.inspection import inspect_disk
+from linocut.formats.writing import DIRECT_FORMATS, write_disk
 
 __all__ = [
+    "DIRECT_FORMATS",
     "EXPORT_FORMATS",
     "Bucket",
     "BucketFile",
     "Cancelled",
+    "Checksum",
     "ConversionFailed",
     "DiskFile",
     "DiskFormat",
@@ -43,12 +47,16 @@ __all__ = [
     "NoSpace",
     "PutFailed",
     "RunAs",
+    "SumsFile",
     "UnsafeDisk",
     "UnsupportedDisk",
+    "checksum_listed",
+    "checksum_told",
     "convert_into",
     "convert_out",
     "fetch",
     "inspect_disk",
     "is_bucket_base",
     "is_file_key",
+    "write_disk",
 ]

@@ -6,16 +6,19 @@ A step that is killed is repeated from its beginning, and what it had written is
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from linocut.blocks import CHUNK_BYTES, Tree
 from linocut.cloud import tasks
 from linocut.cloud.buckets import open_bucket
 from linocut.cloud.context import Cloud
 from linocut.cloud.workflows.durable import Failed, step, workflow
-from linocut.formats import DiskFormat, DiskLimits, convert_out
+from linocut.formats import DIRECT_FORMATS, DiskFormat, DiskLimits, convert_out, write_disk
 from linocut.model import errors
 from linocut.model.ids import ImageId
 from linocut.model.records import Export, Snapshot
@@ -25,6 +28,8 @@ _WRITTEN_PERCENT: Final = 70
 _PROGRESS_INTERVAL_S: Final = 0.5
 _SLACK_BYTES: Final = 64 * 1024**2
 _FOLDER_MODE: Final = 0o711
+_READERS: Final = 2
+_READ_AHEAD: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +82,20 @@ def write_file(cloud: Cloud, image_id: str, position: int, count: int) -> None:
     export, snapshots = _read(cloud, image_id)
     snapshot = snapshots[position]
     _require_room(cloud, export, snapshot)
-    limits = DiskLimits(virtual_size_bytes=snapshot.size_bytes, run_as=cloud.stores.run_as)
     show = _shower(cloud, export, snapshots, _Part(position, count, 0, _WRITTEN_PERCENT))
+    is_to_stop = tasks.canceller(cloud, image_id, export.request_id)
+    file, disk_format = _file(cloud, export, position), DiskFormat(export.format)
+    if disk_format in DIRECT_FORMATS:
+        write_disk(file, disk_format, snapshot.size_bytes, _pieces(_tree(cloud, export, snapshot), show, is_to_stop))
+        return
     convert_out(
         cloud.stores.server(export.region).socket_path,
         f"tree/{snapshot.root}",
-        _file(cloud, export, position),
-        DiskFormat(export.format),
-        limits=limits,
+        file,
+        disk_format,
+        limits=DiskLimits(virtual_size_bytes=snapshot.size_bytes, run_as=cloud.stores.run_as),
         progress=show,
-        cancelled=tasks.canceller(cloud, image_id, export.request_id),
+        cancelled=is_to_stop,
     )
 
 
@@ -163,10 +172,50 @@ def _require_room(cloud: Cloud, export: Export, snapshot: Snapshot) -> None:
 
 def _data_bytes(cloud: Cloud, export: Export, snapshot: Snapshot) -> int:
     """Return how much of a disk is not nothing, at most."""
+    tree = _tree(cloud, export, snapshot)
+    return sum(extent.length for extent in tree.runs(0, tree.size_bytes) if extent.is_data)
+
+
+def _tree(cloud: Cloud, export: Export, snapshot: Snapshot) -> Tree:
     if snapshot.root is None:
         raise LookupError(f"{snapshot.snapshot_id} has no content")
-    tree = cloud.stores.store(export.region).tree(snapshot.root)
-    return sum(extent.length for extent in tree.runs(0, tree.size_bytes) if extent.is_data)
+    return cloud.stores.store(export.region).tree(snapshot.root)
+
+
+def _pieces(tree: Tree, show: Callable[[float], None], is_to_stop: Callable[[], bool]) -> Iterator[tuple[int, bytes]]:
+    """Yield what a disk holds, a chunk at a time in rising order, verified, some chunks being read ahead in threads."""
+    ahead: deque[tuple[int, Future[bytes]]] = deque()
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="export") as readers:
+        try:
+            for offset, length in _chunks(tree):
+                ahead.append((offset, readers.submit(tree.read, offset, length)))
+                if len(ahead) > _READ_AHEAD:
+                    yield _first_of(ahead, tree, show, is_to_stop)
+            while ahead:
+                yield _first_of(ahead, tree, show, is_to_stop)
+        finally:
+            for _, left in ahead:
+                left.cancel()
+
+
+def _first_of(
+    ahead: deque[tuple[int, Future[bytes]]], tree: Tree, show: Callable[[float], None], is_to_stop: Callable[[], bool]
+) -> tuple[int, bytes]:
+    if is_to_stop():
+        raise errors.TaskCancelled("The export was cancelled.")
+    offset, read = ahead.popleft()
+    data = read.result()
+    show(offset / tree.size_bytes)
+    return offset, data
+
+
+def _chunks(tree: Tree) -> Iterator[tuple[int, int]]:
+    """Yield where a disk has data, in pieces of a chunk."""
+    for extent in tree.runs(0, tree.size_bytes):
+        if extent.is_data:
+            end = extent.offset + extent.length
+            for offset in range(extent.offset, end, CHUNK_BYTES):
+                yield offset, min(CHUNK_BYTES, end - offset)
 
 
 def _shower(cloud: Cloud, export: Export, snapshots: tuple[Snapshot, ...], part: _Part) -> Callable[[float], None]:
