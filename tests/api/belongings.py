@@ -87,6 +87,8 @@ class Belongings:
     vpc_id: str
     subnet_id: str
     group_id: str
+    disk_id: str
+    snapshot_id: str
 
 
 def networks(person: Person) -> tuple[str, str, str]:
@@ -102,4 +104,7 @@ def networks(person: Person) -> tuple[str, str, str]:
 
 def one_of_each(cloud: Cloud, person: Person) -> Belongings:
     image_id = normal_image(cloud, person)
-    return Belongings(image_id, running_instance(cloud, person, image_id), key_pair(person), *networks(person))
+    instance_id = running_instance(cloud, person, image_id)
+    [disk] = person.call("DescribeDisks", service="cbs")["DiskSet"]
+    [snapshot] = person.call("DescribeSnapshots", service="cbs")["SnapshotSet"]
+    return Belongings(image_id, instance_id, key_pair(person), *networks(person), disk["DiskId"], snapshot["SnapshotId"])

@@ -11,7 +11,16 @@ from wire_values import EVERY_ACTION
 from linocut.api.table import Action, Service
 from linocut.cloud.context import Cloud
 
-NOBODYS = Belongings("img-00000000", "ins-00000000", "skey-00000000", "vpc-00000000", "subnet-00000000", "sg-00000000")
+NOBODYS = Belongings(
+    image_id="img-00000000",
+    instance_id="ins-00000000",
+    key_id="skey-00000000",
+    vpc_id="vpc-00000000",
+    subnet_id="subnet-00000000",
+    group_id="sg-00000000",
+    disk_id="disk-00000000",
+    snapshot_id="snap-00000000",
+)
 
 Requests = Callable[[Belongings], list[dict[str, Any]]]
 
@@ -26,7 +35,10 @@ def _from_group(of: Belongings) -> dict[str, Any]:
 
 NAMING_IDS: dict[str, Requests] = {
     "DescribeImages": lambda of: [{"ImageIds": [of.image_id]}, _filter("image-id", of.image_id)],
-    "CreateImage": lambda of: [{"InstanceId": of.instance_id, "ImageName": a_name()}],
+    "CreateImage": lambda of: [
+        {"InstanceId": of.instance_id, "ImageName": a_name()},
+        {"SnapshotIds": [of.snapshot_id], "ImageName": a_name()},
+    ],
     "ModifyImageAttribute": lambda of: [{"ImageId": of.image_id, "ImageName": a_name()}],
     "DeleteImages": lambda of: [{"ImageIds": [of.image_id]}, {"ImageIds": [of.image_id], "DryRun": True}],
     "ModifyImageSharePermission": lambda of: [
@@ -47,6 +59,17 @@ NAMING_IDS: dict[str, Requests] = {
             "VirtualPrivateCloud": {"VpcId": of.vpc_id, "SubnetId": of.subnet_id},
         },
         {"Placement": {"Zone": ZONE}, "ImageId": "mine", "SecurityGroupIds": [of.group_id]},
+        {"Placement": {"Zone": ZONE}, "ImageId": "mine", "DataDisks": [{"DiskSize": 10, "SnapshotId": of.snapshot_id}]},
+    ],
+    "DescribeDisks": lambda of: [
+        {"DiskIds": [of.disk_id]},
+        _filter("disk-id", of.disk_id),
+        _filter("instance-id", of.instance_id),
+    ],
+    "DescribeSnapshots": lambda of: [
+        {"SnapshotIds": [of.snapshot_id]},
+        _filter("snapshot-id", of.snapshot_id),
+        _filter("disk-id", of.disk_id),
     ],
     "DescribeInstances": lambda of: [
         {"InstanceIds": [of.instance_id]},
@@ -142,6 +165,7 @@ NAMING_NONE = {
     "ImportImage",
     "DescribeImportImageOs",
     "DescribeImageQuota",
+    "DescribeAccountQuota",
     "DescribeImageFromFamily",  # tests/cloud: test_a_family_is_of_those_who_see_its_images
     "DescribeBucketFiles",  # and the next, tests/cloud: test_a_link_leads_to_one_file_of_an_own_bucket_for_an_hour
     "CreateDownload",

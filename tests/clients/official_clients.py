@@ -1,5 +1,6 @@
 """The official SDK, pointed at a service, and how to wait for what it starts."""
 
+import importlib
 import json
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from tencentcloud.cvm.v20170312.cvm_client import CvmClient
 
 DEADLINE_S = 20.0
 REGION = "ap-guangzhou"
+VERSIONS = {"cvm": "2017-03-12", "cbs": "2017-03-12", "vpc": "2017-03-12", "sts": "2018-08-13", "tag": "2018-08-13"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Sdk:
         self._credential = Credential(keys.secret_id, keys.secret_key)
         self._client = CvmClient(self._credential, region, profile)
         self._own = CommonClient("linocut", "2026-11-01", self._credential, region, profile)
+        self._region, self._profile = region, profile
 
     def __getattr__(self, action: str) -> Callable[..., Any]:
         def call(**parameters: object) -> Any:
@@ -55,10 +58,39 @@ class Sdk:
 
         return call
 
+    def of(self, service: str) -> "OtherService":
+        """Return the same account's client of another service: `sdk.of("vpc").DescribeVpcs()`."""
+        return OtherService(service, self._credential, self._region, self._profile)
+
     def own(self, action: str, **parameters: object) -> dict[str, Any]:
         """Call an action of the service `linocut`."""
         response: dict[str, Any] = self._own.call_json(action, parameters)["Response"]
         return response
+
+
+class OtherService:
+    """The official SDK of a service; the answer is the SDK's own model, and `raw` what came over the wire."""
+
+    def __init__(self, service: str, credential: Credential, region: str, profile: ClientProfile) -> None:
+        self.version = VERSIONS[service]
+        package = f"tencentcloud.{service}.v{self.version.replace('-', '')}"
+        self.models = importlib.import_module(f"{package}.models")
+        client = getattr(importlib.import_module(f"{package}.{service}_client"), f"{service.capitalize()}Client")
+        self._client = client(credential, region, profile)
+
+    def __getattr__(self, action: str) -> Callable[..., Any]:
+        return lambda **parameters: getattr(self._client, action)(self._request(action, parameters))
+
+    def raw(self, action: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Send what the model of the request makes of the parameters; return what is in the envelope."""
+        body = self._client.call(action, self._request(action, parameters)._serialize())
+        response: dict[str, Any] = json.loads(body)["Response"]
+        return response
+
+    def _request(self, action: str, parameters: dict[str, Any]) -> Any:
+        request = getattr(self.models, f"{action}Request")()
+        request.from_json_string(json.dumps(parameters))
+        return request
 
 
 def wait_until(what: str, look: Callable[[], Any]) -> Any:

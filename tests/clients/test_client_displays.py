@@ -45,7 +45,7 @@ def drain(connection: ClientConnection) -> int | None:
         while True:
             connection.recv(DEADLINE_S)
     except ConnectionClosed as closed:
-        return closed.rcvd and closed.rcvd.code
+        return None if closed.rcvd is None else closed.rcvd.code
 
 
 def test_the_url_opens_the_screen_once(service: Service, sdk: Sdk, instance: Any) -> None:
