@@ -171,6 +171,10 @@ class World:
         """Call a CVM action."""
         return self.wire.call(action, **parameters)
 
+    def call_vpc(self, action: str, **parameters: object) -> dict[str, Any]:
+        """Call a VPC action."""
+        return self.wire._call(("vpc", "2017-03-12"), action, parameters)
+
     def import_image(self, url: str) -> str:
         """Begin an import and return the image's id."""
         answer = self.call(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -273,6 +274,28 @@ def _check_bound(world: World, subject: str) -> None:
     world.call("DeleteKeyPairs", KeyIds=[key_id])
 
 
+_RULE: Final = {"Ingress": [{"Protocol": "TCP", "Port": "8000", "CidrBlock": "0.0.0.0/0", "Action": "ACCEPT"}]}
+
+
+def _change_rules(world: World, action: str, instance_id: str) -> None:
+    (group_id,) = world.instance_of(instance_id)["SecurityGroupIds"]
+    attempt(world.call_vpc, action, SecurityGroupId=group_id, SecurityGroupPolicySet=_RULE)
+
+
+def _is_open(world: World, instance_id: str) -> bool:
+    with socket.socket() as client:
+        listens = client.connect_ex((world.instance_of(instance_id)["PrivateIpAddresses"][0], 8000)) == 0
+    assert listens == (8000 in world.machine(instance_id)["forwarded_ports"])
+    return listens
+
+
+def _check_opened(world: World, instance_id: str) -> None:
+    assert _is_open(world, instance_id)
+    _change_rules(world, "DeleteSecurityGroupPolicies", instance_id)
+    world.await_rest()
+    assert not _is_open(world, instance_id)
+
+
 def _check_gone(world: World, instance_id: str) -> None:
     assert world.instance(instance_id) is None
 
@@ -399,6 +422,12 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         _instance_and_key,
         _bind,
         _check_bound,
+    ),
+    "opening a port": Scenario(
+        ("forward-ports.start", "forward-ports.apply"),
+        World.running_one,
+        lambda world, instance_id: _change_rules(world, "CreateSecurityGroupPolicies", instance_id),
+        _check_opened,
     ),
     "terminating": Scenario(
         ("terminate-instance.start", "terminate-instance.destroy", "terminate-instance.forget"),
