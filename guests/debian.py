@@ -29,7 +29,7 @@ from debian_packages import MIRROR
 from disk_image import MIB, SECTOR, Partition, run
 
 _HERE: Final = Path(__file__).resolve().parent
-_CACHE: Final = _HERE.parent / ".cache"
+_CACHE: Final = Path(os.environ.get("LINOCUT_GUEST_CACHE") or _HERE.parent / ".cache")
 _OVERLAY: Final = _HERE / "debian_root"
 _CUSTOMIZE: Final = _HERE / "debian_customize.sh"
 

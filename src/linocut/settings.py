@@ -69,6 +69,8 @@ class Settings:
     """Whether an account may call each action only so often a second, as documented."""
     launch_while_syncing: bool = False
     """Whether instances may be started from a copy of an image before all of it has arrived in its region."""
+    image_catalog: str = ""
+    """File that lists well-known cloud images for `linocut catalog`; empty for the one that is shipped."""
     task_days: int = 30
     """How long a task is remembered after it has ended."""
     shutdown_timeout_s: float = 120.0

@@ -40,10 +40,20 @@ _GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
             "share": "images:share",
             "export": "exports:export_image",
             "delete": "images:delete",
+            "publish": "publishing:publish",
+            "withdraw": "publishing:withdraw",
         },
     ),
+    "catalog": (
+        "List well-known cloud images, and import and publish them.",
+        {"list": "catalog:list_catalog", "pull": "catalog:pull", "build": "catalog:build"},
+    ),
+    "task": (
+        "List, show, cancel and await asynchronous operations.",
+        {"list": "tasks:list_tasks", "show": "tasks:show", "cancel": "tasks:cancel", "wait": "tasks:wait"},
+    ),
     "instance": (
-        "List instances, read their consoles, start, stop and terminate them, make images of them.",
+        "List instances, read their consoles, start, stop, reinstall and terminate them, make images of them.",
         {
             "list": "instances:list_instances",
             "console": "consoles:console",
@@ -52,12 +62,21 @@ _GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
             "stop": "instances:stop",
             "reboot": "instances:reboot",
             "terminate": "instances:terminate",
+            "reset": "instances:reset",
+            "set-password": "instances:set_password",
             "create-image": "images:create_image",
         },
     ),
     "key": (
-        "Create, import, list and delete SSH key pairs.",
-        {"create": "keys:create", "import": "keys:import_key", "list": "keys:list_keys", "delete": "keys:delete"},
+        "Create, import, list and delete SSH key pairs; bind them to instances.",
+        {
+            "create": "keys:create",
+            "import": "keys:import_key",
+            "list": "keys:list_keys",
+            "delete": "keys:delete",
+            "bind": "keys:bind",
+            "unbind": "keys:unbind",
+        },
     ),
     "store": (
         "Verify, sweep and measure a region store, on the state directory.",

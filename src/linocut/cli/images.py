@@ -70,7 +70,7 @@ def import_image(
         "ImageFamily": family,
     }
     if public:
-        _require_operator(wire)
+        require_operator(wire)
     if urlsplit(source).scheme in {"http", "https", "s3"}:
         url = source
     else:
@@ -86,7 +86,7 @@ def import_image(
     _print_one(wire, image_id, options)
 
 
-def _require_operator(wire: Wire) -> None:
+def require_operator(wire: Wire) -> None:
     """Find out before anything is imported whether this account may publish. Raises WireError if not."""
     try:
         wire.call_own("PublishImage", ImageId=_NO_IMAGE, Public=True)

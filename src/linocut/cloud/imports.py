@@ -11,6 +11,7 @@ from linocut.cloud.buckets import bucket_url
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.new_images import DryRunPassed, add_new_image, end_dry_run, new_snapshot, take_quota
+from linocut.formats import checksum_told
 from linocut.model import errors, rules
 from linocut.model.ids import ImageId, new_id
 from linocut.model.records import DiskUsage, Image, ImageSource, Tag
@@ -135,12 +136,16 @@ def _source(cloud: Cloud, caller: Caller, url: str) -> str:
     try:
         parts = urlsplit(url)
         _ = parts.port
+        checksum = checksum_told(url)
     except ValueError as error:
-        raise errors.UrlInvalid("ImageUrl is no URL.") from error
+        raise errors.UrlInvalid("ImageUrl is no URL, or tells a checksum that is none.") from error
     printable = url.isprintable() and " " not in url
     if parts.scheme not in _SCHEMES or not parts.netloc or not printable or len(url) > _URL_CHARACTERS:
         raise errors.UrlInvalid("ImageUrl takes an http or https URL, or s3://BUCKET/KEY.")
-    return url if parts.scheme == "upload" else bucket_url(cloud, caller, url)
+    source = url if parts.scheme == "upload" else bucket_url(cloud, caller, url)
+    if checksum is not None and urlsplit(source).scheme not in {"http", "https"}:
+        raise errors.UrlInvalid("ImageUrl tells a checksum, which is for http and https URLs.")
+    return source
 
 
 def _check_upload(cloud: Cloud, caller: Caller, tx: Tx, url: str) -> None:

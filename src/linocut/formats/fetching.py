@@ -23,6 +23,7 @@ import httpcore
 import httpx
 import msgspec
 
+from linocut.formats.checksums import Checksum
 from linocut.formats.connection import CheckedBackend, FetchPolicy, Interrupted, Patience
 from linocut.formats.disk import DiskLimits
 from linocut.formats.errors import DiskTooLarge, FetchFailed, FetchRefused, FormatError, NoSpace
@@ -46,10 +47,10 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True)
 class Fetched:
-    """What arrived."""
+    """What arrived; its digest is of the checksum's algorithm where one was expected, of SHA-256 otherwise."""
 
     size_bytes: int
-    sha256: str
+    digest: str
 
 
 class _Sidecar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,14 +70,18 @@ class _Part:
     sidecar: Path
     url_sha256: str
     size_bytes: int = 0
-    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    algorithm: str = "sha256"
+    digest: "hashlib._Hash" = field(init=False)
     validator: str = ""
     total_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        self.digest = hashlib.new(self.algorithm)
 
     def restart(self, validator: str, total_bytes: int | None) -> None:
         """Forget what is there; what comes is the beginning of a file with this validator."""
         self.path.write_bytes(b"")
-        self.size_bytes, self.digest = 0, hashlib.sha256()
+        self.size_bytes, self.digest = 0, hashlib.new(self.algorithm)
         self.validator, self.total_bytes = validator, total_bytes
         self.sidecar.unlink(missing_ok=True)
         if validator:
@@ -114,20 +119,28 @@ def fetch(
     limits: DiskLimits,
     progress: Progress,
     cancelled: Callable[[], bool],
+    expected: Checksum | None = None,
+    is_text: bool = False,
 ) -> Fetched:
     """Download a file to a destination whose directory exists, and return its size and digest.
 
-    Progress is (bytes so far, bytes in all if known), about once a mebibyte. Raises FetchRefused, FetchFailed, DiskTooLarge,
-    NoSpace, Cancelled, and leaves nothing behind then. After anything else (the process dies, a callback raises an error of its
-    own because the service is going down) what arrived is kept, and the same call goes on from there.
+    Progress is (bytes so far, bytes in all if known), about once a mebibyte. A page of text is taken for an error unless
+    `is_text`. The digest is taken while the bytes arrive; another one than expected is FetchFailed.
+
+    Raises FetchRefused, FetchFailed, DiskTooLarge, NoSpace, Cancelled, and leaves nothing behind then. After anything else (the
+    process dies, a callback raises an error of its own because the service is going down) what arrived is kept, and the same
+    call goes on from there.
     """
     identity = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
-    part = _Part(Path(f"{destination}.part"), Path(f"{destination}.part.json"), identity)
-    download = _Download(part, policy, limits, progress, Patience(policy, cancelled))
+    algorithm = "sha256" if expected is None else expected.algorithm
+    part = _Part(Path(f"{destination}.part"), Path(f"{destination}.part.json"), identity, algorithm=algorithm)
+    download = _Download(part, policy, limits, progress, Patience(policy, cancelled), is_text)
     try:
         target = _parse(url)
         part.recall(limits, download.patience)
         download.run(target)
+        if expected is not None and part.digest.hexdigest() != expected.digest:
+            raise FetchFailed("The file does not have its checksum.", f"{part.digest.hexdigest()}, not {expected.digest}")
         part.path.replace(destination)
         part.sidecar.unlink(missing_ok=True)
     except FormatError:
@@ -150,6 +163,7 @@ class _Download:
     limits: DiskLimits
     progress: Progress
     patience: Patience
+    is_text: bool
 
     def run(self, url: httpx.URL) -> None:
         """Attempt until the file is complete; raises what `fetch` does."""
@@ -236,7 +250,7 @@ class _Download:
         part = self.part
         with part.path.open("r+b", buffering=0) as stream:
             for block in _blocks(response):
-                if not part.size_bytes:
+                if not part.size_bytes and not self.is_text:
                     _require_no_page(block, headers.get("content-type", ""))
                 if part.size_bytes + len(block) > self.limits.file_size_bytes:
                     reason = f"The file is larger than the limit of {self.limits.file_size_bytes} bytes."

@@ -11,9 +11,9 @@ import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from linocut.cloud import tasks
 from linocut.cloud.buckets import open_bucket
@@ -22,7 +22,20 @@ from linocut.cloud.uploads import remove_upload, upload_file
 from linocut.cloud.workflows.durable import Failed, step, workflow
 from linocut.cloud.workflows.instances import is_alive, settle_row
 from linocut.cloud.workflows.pacing import paced
-from linocut.formats import DiskFile, DiskFormat, DiskLimits, FetchPolicy, convert_into, fetch, inspect_disk
+from linocut.formats import (
+    Checksum,
+    DiskFile,
+    DiskFormat,
+    DiskLimits,
+    FetchFailed,
+    FetchPolicy,
+    SumsFile,
+    checksum_listed,
+    checksum_told,
+    convert_into,
+    fetch,
+    inspect_disk,
+)
 from linocut.machines import MarkGone, NbdExport
 from linocut.model import errors
 from linocut.model.ids import DiskId, ImageId, InstanceId, RootDigest, SnapshotId
@@ -32,6 +45,7 @@ from linocut.model.states import ImageState, InstanceState, SnapshotState
 _GIB: Final = 1024**3
 _TEXT: Final = 1024
 _FETCHED_PERCENT: Final = 50
+_SUMS_BYTES: Final = 1 << 20
 _CONCURRENT_INGESTS: Final = threading.BoundedSemaphore(2)
 """Two imports at a time take all that a disk and two cores have; the rest wait their turn."""
 
@@ -111,13 +125,15 @@ def fetch_disk(cloud: Cloud, image_id: str, position: int, count: int) -> None:
         wanted = tasks.canceller(cloud, image_id, image.request_id)
         open_bucket(cloud, bucket).download(key, file, limits=_limits(cloud), progress=show, cancelled=wanted)
         return
+    cancelled = tasks.canceller(cloud, image_id, image.request_id)
     fetch(
         url,
         file,
         policy=FetchPolicy(allow=cloud.settings.fetch_networks),
         limits=_limits(cloud),
         progress=lambda done, total: show(done, total or cloud.settings.import_file_bytes),
-        cancelled=tasks.canceller(cloud, image_id, image.request_id),
+        cancelled=cancelled,
+        expected=_checksum(cloud, url, file, cancelled),
     )
 
 
@@ -270,6 +286,27 @@ def _limits(cloud: Cloud) -> DiskLimits:
         file_size_bytes=cloud.settings.import_file_bytes,
         run_as=cloud.stores.run_as,
     )
+
+
+def _checksum(cloud: Cloud, url: str, file: Path, cancelled: Callable[[], bool]) -> Checksum | None:
+    """Return what the URL tells of the file's checksum, from the list that it names if it names one. Raises FetchFailed."""
+    told = checksum_told(url)
+    if not isinstance(told, SumsFile):
+        return told
+    sums = file.with_name(f"{file.name}.sums")
+    fetch(
+        told.url,
+        sums,
+        policy=FetchPolicy(allow=cloud.settings.fetch_networks),
+        limits=DiskLimits(file_size_bytes=_SUMS_BYTES),
+        progress=lambda _done, _total: None,
+        cancelled=cancelled,
+        is_text=True,
+    )
+    found = checksum_listed(sums.read_text(errors="replace"), PurePosixPath(unquote(urlsplit(url).path)).name, told.algorithm)
+    if found is None:
+        raise FetchFailed("The list of checksums does not name the file.", told.url)
+    return found
 
 
 def _require_wanted(cloud: Cloud, image_id: str) -> None:
