@@ -224,6 +224,27 @@ def test_stopping_all_stops_every_running_instance_a_hundred_at_a_time(wire: Fak
         (["instance", "terminate", "ins-1"], "TerminateInstances", {"InstanceIds": ["ins-1"]}),
         (["image", "delete", "img-00000001"], "DeleteImages", {"ImageIds": ["img-00000001"], "DeleteBindedSnap": True}),
         (["key", "delete", "skey-00000001"], "DeleteKeyPairs", {"KeyIds": ["skey-00000001"]}),
+        (["instance", "reset", "ins-00000001"], "ResetInstance", {"InstanceId": "ins-00000001"}),
+        (
+            ["instance", "reset", "ins-00000001", "--image", "img-00000001", "--key", "skey-00000001", "--disk-gb", "80"],
+            "ResetInstance",
+            {
+                "InstanceId": "ins-00000001",
+                "ImageId": "img-00000001",
+                "LoginSettings": {"KeyIds": ["skey-00000001"]},
+                "SystemDisk": {"DiskSize": 80},
+            },
+        ),
+        (
+            ["key", "bind", "skey-00000001", "ins-00000001", "ins-00000002", "--force"],
+            "AssociateInstancesKeyPairs",
+            {"InstanceIds": ["ins-00000001", "ins-00000002"], "KeyIds": ["skey-00000001"], "ForceStop": True},
+        ),
+        (
+            ["key", "unbind", "skey-00000001", "ins-00000001"],
+            "DisassociateInstancesKeyPairs",
+            {"InstanceIds": ["ins-00000001"], "KeyIds": ["skey-00000001"], "ForceStop": False},
+        ),
     ],
 )
 def test_a_command_on_named_things_sends_their_ids(
@@ -234,6 +255,24 @@ def test_a_command_on_named_things_sends_their_ids(
     answer(*arguments)
 
     assert wire.last(action) == sent
+
+
+def test_a_password_is_read_from_standard_input_and_never_from_the_command_line(wire: FakeWire, state: Path) -> None:
+    wire.answers["ResetInstancesPassword"] = lambda _: {}
+
+    done = subprocess.run(
+        [PROGRAM, "instance", "set-password", "ins-00000001", "--force", "--state", state],
+        input="Passw0rd-1\n",
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (0, "ins-00000001\n")
+    sent = {"InstanceIds": ["ins-00000001"], "Password": "Passw0rd-1", "ForceStop": True}
+    assert wire.last("ResetInstancesPassword") == sent
 
 
 def test_an_image_of_a_running_instance_is_awaited(wire: FakeWire, answer: Answer) -> None:

@@ -1,11 +1,15 @@
 """`linocut instance …`, except its console."""
 
+import sys
 from collections.abc import Iterator, Sequence
+from getpass import getpass
 from typing import Annotated, Final
 
 from cyclopts import Parameter
 
 from linocut.cli.failures import Misused, Unreachable
+from linocut.cli.images import find_image
+from linocut.cli.keys import find_key
 from linocut.cli.output import print_json, print_table
 from linocut.cli.waiting import await_instances
 from linocut.cli.wire import ClientOptions, JsonObject, Wire, connect
@@ -104,6 +108,60 @@ def terminate(*instances: str, options: ClientOptions | None = None) -> None:
         options: where and who.
     """
     connect(options).call("TerminateInstances", InstanceIds=_some(instances))
+    _print_ids(instances, options)
+
+
+def reset(
+    instance: str,
+    /,
+    *,
+    image: str | None = None,
+    key: str | None = None,
+    host_name: str | None = None,
+    disk_gb: int | None = None,
+    wait: Annotated[bool, Parameter(negative="")] = False,
+    options: ClientOptions | None = None,
+) -> None:
+    """Give an instance a fresh system disk; what was on it is lost, data disks stay as they are.
+
+    Args:
+        instance: its id.
+        image: the id or name of another image than its present one.
+        key: the id or name of the key pair to log in with; default: the login that it has.
+        host_name: the new host name inside.
+        disk_gb: the size of the system disk, not less than it has.
+        wait: do not end before it runs.
+        options: where and who.
+    """
+    wire = connect(options)
+    wire.call(
+        "ResetInstance",
+        InstanceId=instance,
+        ImageId=find_image(wire, image) if image else None,
+        LoginSettings={"KeyIds": [find_key(wire, key)]} if key else None,
+        HostName=host_name,
+        SystemDisk={"DiskSize": disk_gb} if disk_gb else None,
+    )
+    if wait:
+        await_instances(wire, [instance], "RUNNING", {"STOPPED"}, "Reinstalling")
+    _print_ids([instance], options)
+
+
+def set_password(
+    *instances: str,
+    force: Annotated[bool, Parameter(negative="")] = False,
+    options: ClientOptions | None = None,
+) -> None:
+    """Give root a new password, which is asked for, or read from standard input where that is no terminal.
+
+    Args:
+        instances: the id of each.
+        force: restart those that run; without it they must be stopped.
+        options: where and who.
+    """
+    named = _some(instances)
+    password = getpass("New password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    connect(options).call("ResetInstancesPassword", InstanceIds=named, Password=password, ForceStop=force)
     _print_ids(instances, options)
 
 

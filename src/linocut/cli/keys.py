@@ -1,7 +1,10 @@
 """`linocut key …`."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+from cyclopts import Parameter
 
 from linocut.cli.failures import CommandFailed, Misused
 from linocut.cli.output import print_json, print_table
@@ -83,6 +86,54 @@ def delete(*keys: str, options: ClientOptions | None = None) -> None:
         print_json(key_ids)
     else:
         print("\n".join(key_ids))
+
+
+def bind(
+    key: str,
+    /,
+    *instances: str,
+    force: Annotated[bool, Parameter(negative="")] = False,
+    options: ClientOptions | None = None,
+) -> None:
+    """Let a key pair log in to instances, in place of those that did and of the password.
+
+    Args:
+        key: its id or name.
+        instances: the id of each.
+        force: restart those that run; without it they must be stopped.
+        options: where and who.
+    """
+    _change("AssociateInstancesKeyPairs", key, instances, force=force, options=options)
+
+
+def unbind(
+    key: str,
+    /,
+    *instances: str,
+    force: Annotated[bool, Parameter(negative="")] = False,
+    options: ClientOptions | None = None,
+) -> None:
+    """Let a key pair log in to instances no more.
+
+    Args:
+        key: its id or name.
+        instances: the id of each.
+        force: restart those that run; without it they must be stopped.
+        options: where and who.
+    """
+    _change("DisassociateInstancesKeyPairs", key, instances, force=force, options=options)
+
+
+def _change(action: str, key: str, instances: Sequence[str], *, force: bool, options: ClientOptions | None) -> None:
+    if not instances:
+        raise Misused("name at least one instance")
+    options = options or ClientOptions()
+    wire = connect(options)
+    wire.call(action, InstanceIds=list(instances), KeyIds=[find_key(wire, key)], ForceStop=force)
+    if options.json:
+        print_json(list(instances))
+    else:
+        print("\n".join(instances))
 
 
 def find_key(wire: Wire, key: str) -> str:
