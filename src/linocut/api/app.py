@@ -17,7 +17,6 @@ import random
 import time
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from starlette.requests import Request
@@ -39,6 +38,7 @@ from linocut.api.telemetry import CONTENT_TYPE, Telemetry
 from linocut.api.uploads import upload_routes
 from linocut.api.vpc import VPC
 from linocut.api.wire import Wire
+from linocut.api.workers import Workers
 from linocut.cloud.context import Cloud
 
 SERVICES: Final = (CVM, CBS, STS, TAG, VPC, LINOCUT)
@@ -71,8 +71,7 @@ class _WireEndpoint:
     """The wire as an ASGI application. Requests are answered in worker threads, for the cloud's verbs block."""
 
     def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="wire")
+        self._workers = Workers(wire.answer, _WORKERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -89,7 +88,7 @@ class _WireEndpoint:
             request_id=_request_id(),
             scheme=scope["scheme"],
         )
-        answer = await asyncio.get_running_loop().run_in_executor(self._workers, self._wire.answer, arrival)
+        answer = await self._workers.call(arrival)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
