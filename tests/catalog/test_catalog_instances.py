@@ -227,3 +227,33 @@ def test_the_last_tree_taken_from_a_disk_is_remembered_and_forgotten(catalog: Ca
 
 def the_disk(tx: Tx, instance: Instance) -> Disk:
     return tx.disks.of([instance.instance_id])[instance.instance_id][0]
+
+
+def test_a_new_generation_of_a_disk_forgets_what_was_taken_of_the_last(catalog: Catalog) -> None:
+    instance = an_instance()
+    disk = a_disk(instance, base_root=a_root("a"), synced_root=a_root("b"), synced_mark="mark", size_gb=50)
+    join(catalog, ANNA)
+    with catalog.begin() as tx:
+        tx.instances.add_all([instance])
+        tx.disks.add_all([disk])
+
+    with catalog.begin() as tx:
+        fresh = tx.disks.replace_content(disk, a_root("c"), 80)
+
+    kept = replace(disk, base_root=a_root("c"), size_gb=80, generation=1, synced_root=None, synced_mark=None)
+    with catalog.read() as tx:
+        assert tx.disks.of([instance.instance_id])[instance.instance_id] == (fresh,) == (kept,)
+    with pytest.raises(LostRace), catalog.begin() as tx:
+        tx.disks.replace_content(disk, a_root("d"), 80)
+
+
+def test_what_a_user_tells_an_instance_is_kept_and_changed(catalog: Catalog) -> None:
+    instance = an_instance(metadata={"colour": "röt", "empty": ""}, login_generation=3)
+    join(catalog, ANNA)
+    with catalog.begin() as tx:
+        tx.instances.add_all([instance])
+    with catalog.begin() as tx:
+        assert tx.instances.find(instance.instance_id) == instance
+        tx.instances.update(instance, metadata={}, login_generation=4)
+    with catalog.read() as tx:
+        assert tx.instances.find(instance.instance_id) == replace(instance, metadata={}, login_generation=4)

@@ -275,3 +275,22 @@ def test_a_secret_id_is_given_once(catalog: Catalog) -> None:
 
     with pytest.raises(LostRace), catalog.begin() as tx:
         tx.sessions.add(session)
+
+
+def test_a_key_pair_takes_another_name_that_is_free(catalog: Catalog) -> None:
+    join(catalog, ANNA)
+    first, second = a_key(name="First"), a_key(name="second")
+    with catalog.begin() as tx:
+        tx.keys.add(first)
+        tx.keys.add(second)
+    with catalog.begin() as tx:
+        tx.keys.update(first, name="Third", description="mine")
+    with catalog.begin() as tx:
+        renamed = replace(first, name="Third", description="mine")
+        assert tx.keys.get(ANNA, first.key_id) == renamed
+        assert tx.keys.list(ANNA, names=("THIRD",)).items == (renamed,)
+        with pytest.raises(KeyNameTaken):
+            tx.keys.update(renamed, name="second", description="")
+        tx.keys.update(renamed, name="Third", description="still mine")
+    with pytest.raises(LostRace), catalog.begin() as tx:
+        tx.keys.update(first, name="fourth", description="")
