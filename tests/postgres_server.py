@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -59,6 +60,13 @@ def postgres_server() -> Iterator[PostgresServer]:
     """Yield a server that ends with the session."""
     if os.environ.get("LINOCUT_SKIP_POSTGRES"):
         pytest.skip("LINOCUT_SKIP_POSTGRES is set")
+    with running_server() as server:
+        yield server
+
+
+@contextmanager
+def running_server() -> Iterator[PostgresServer]:
+    """Run a server while the block runs."""
     programs = _programs()
     directory = Path(tempfile.mkdtemp(prefix="linocut-postgres-"))
     account = _unprivileged_account()
