@@ -12,6 +12,7 @@ FIELDS = {field.name: field for field in dataclasses.fields(Settings) if field.n
 OTHER_VALUES: dict[str, tuple[str, str, Any]] = {
     "database": ('"sqlite:////elsewhere.db"', "sqlite:////elsewhere.db", "sqlite:////elsewhere.db"),
     "store": ('"file:///elsewhere"', "file:///elsewhere", "file:///elsewhere"),
+    "bucket": ('"s3://?endpoint=http://s3"', "s3://?endpoint=http://s3", "s3://?endpoint=http://s3"),
     "listen": ('"127.0.0.1:99"', "127.0.0.1:99", "127.0.0.1:99"),
     "fetch_allow": ('["10.0.0.0/8", "127.0.0.0/8"]', "10.0.0.0/8, 127.0.0.0/8", ("10.0.0.0/8", "127.0.0.0/8")),
     "accelerator": ('"tcg"', "tcg", "tcg"),
@@ -162,7 +163,7 @@ def test_what_a_service_ran_with_is_remembered_for_those_who_look_from_outside(t
     assert outside == replace(ran, database="sqlite:////here.db")
 
 
-@pytest.mark.parametrize(("name", "url"), [("store", "ftp://x"), ("store", "memory:///"), ("database", "foo://bar")])
+@pytest.mark.parametrize(("name", "url"), [("store", "ftp://x"), ("bucket", "http://x"), ("store", "memory:///"), ("database", "foo://bar")])
 def test_a_place_that_cannot_be_used_is_refused_at_the_start(tmp_path: Path, name: str, url: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name} takes"):
         load_settings(tmp_path, None, None, {f"LINOCUT_{name.upper()}": url})
