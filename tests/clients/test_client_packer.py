@@ -4,6 +4,7 @@ What the builder reads of an answer without asking whether it is there is read s
 builder tencentcloud-cvm.
 """
 
+from functools import partial
 from typing import Any, Final
 
 from official_clients import Sdk, Service, wait_until
@@ -133,7 +134,7 @@ class Packer:
             (self.vpc.DeleteVpc, {"VpcId": self.vpc_id}),
             (self.sdk.DeleteKeyPairs, {"KeyIds": [self.key]}),
         ):
-            wait_until(f"{named} is gone", lambda remove=remove, named=named: _removed(remove, named))
+            wait_until(f"{named} is gone", partial(_removed, remove, named))
 
     def destroy(self, sdk: Sdk, image_id: str) -> None:
         """Destroy the artifact in one region."""
