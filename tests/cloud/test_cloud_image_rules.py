@@ -205,6 +205,12 @@ def test_a_family_stands_for_its_newest_image_that_is_there_and_not_deprecated(b
 
     newest = images.image_of_family(bench.cloud, owner, "web")
     assert newest is not None
+    with bench.cloud.catalog.begin() as tx:
+        tx.images.move(tx.images.move(newest.image, ImageState.EXPORTING), ImageState.NORMAL)
+        tx.images.move(newest.image, ImageState.EXPORTING)
+    assert family_of(bench, owner) == "web-2", "an export takes nothing away"
+    with bench.cloud.catalog.begin() as tx:
+        tx.images.move(bench.image_row(newest.image.image_id), ImageState.NORMAL)
     modify(bench, owner, newest.image.image_id, deprecated=True)
 
     assert family_of(bench, owner) == "web-1"

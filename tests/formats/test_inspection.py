@@ -419,3 +419,26 @@ def test_a_damaged_file_is_taken_or_refused_and_nothing_else(
     except FormatError:
         return
     assert 0 < found.virtual_size_bytes <= limits.virtual_size_bytes
+
+
+@pytest.mark.parametrize(
+    ("at", "magic"), [(1080, b"\x53\xef"), (0, b"XFSB"), (65600, b"_BHRfS_M"), (512, b"LABELONE"), (4086, b"SWAPSPACE2")]
+)
+def test_a_raw_data_disk_with_a_file_system_and_no_partitions_is_taken(tmp_path: Path, at: int, magic: bytes) -> None:
+    disk = tmp_path / "data.raw"
+    with disk.open("wb") as out:
+        out.truncate(1 << 20)
+        with pytest.raises(UnsupportedDisk):
+            inspect_disk(disk, limits=DiskLimits())
+        out.seek(at)
+        out.write(magic)
+
+    assert inspect_disk(disk, limits=DiskLimits()).format is DiskFormat.RAW
+
+
+def test_a_disk_that_mke2fs_made_is_taken(tmp_path: Path) -> None:
+    disk = tmp_path / "data.raw"
+    with disk.open("wb") as out:
+        out.truncate(8 << 20)
+    subprocess.run(["/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", disk], check=True)
+    assert inspect_disk(disk, limits=DiskLimits()).format is DiskFormat.RAW

@@ -151,7 +151,7 @@ def delete_images(cloud: Cloud, caller: Caller, image_ids: Sequence[str], *, del
 
 
 def image_of_family(cloud: Cloud, caller: Caller, family: str) -> VisibleImage | None:
-    """Return the image that a family stands for, or None: the newest that is NORMAL and not deprecated.
+    """Return the image that a family stands for, or None: the newest that is NORMAL, or being exported, and not deprecated.
 
     A caller's own images come before those shared to it, and these before public ones, whatever their age: who builds a newer
     `debian-12` gets it. Raises ImageFamilyInvalid. Source: CVM DescribeImageFromFamily.
@@ -165,7 +165,7 @@ def image_of_family(cloud: Cloud, caller: Caller, family: str) -> VisibleImage |
                     caller=caller.account.uin,
                     region=caller.region,
                     types=(kind,),
-                    states=(ImageState.NORMAL,),
+                    states=(ImageState.NORMAL, ImageState.EXPORTING),
                     family=family,
                     deprecated=False,
                     limit=1,
