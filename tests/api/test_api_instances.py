@@ -77,6 +77,7 @@ def test_an_instance_shows_what_it_was_ordered_with(person: Person, image_id: st
     )
     response = person.call("RunInstances", order)
     [instance_id] = response["InstanceIdSet"]
+    [default_group] = [one["SecurityGroupId"] for one in person.call("DescribeSecurityGroups", service="vpc")["SecurityGroupSet"]]
 
     [shown] = person.call("DescribeInstances", {"InstanceIds": [instance_id]}, language="en-US")["InstanceSet"]
 
@@ -93,7 +94,7 @@ def test_an_instance_shows_what_it_was_ordered_with(person: Person, image_id: st
         "OsName": "Debian 12 64bit",
         "Placement": {"Zone": ZONE, "ProjectId": 0},
         "PublicIpAddresses": [],
-        "SecurityGroupIds": [],
+        "SecurityGroupIds": [default_group],
         "Tags": [{"Key": "k", "Value": "v"}],
         "LatestOperation": "RunInstances",
         "LatestOperationState": "OPERATING",
