@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalog_records import ANNA, BERT, HERE, NOW, a_snapshot, an_image, an_instance, join
+from catalog_records import ANNA, BERT, HERE, NOW, a_disk, a_snapshot, an_image, an_instance, join
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
-from linocut.catalog import Catalog, ImageQuery, InstanceQuery, Tx
+from linocut.catalog import Catalog, DiskQuery, ImageQuery, InstanceQuery, SnapshotQuery, Tx
 
 PAGES: dict[str, Callable[[Tx], Any]] = {
     "images": lambda tx: tx.images.visible(ImageQuery(caller=BERT, region=HERE, limit=100)),
@@ -22,6 +22,8 @@ PAGES: dict[str, Callable[[Tx], Any]] = {
     "instances": lambda tx: tx.instances.list(InstanceQuery(owner=ANNA, region=HERE, limit=100)),
     "tagged instances": lambda tx: tx.instances.list(InstanceQuery(owner=ANNA, region=HERE, tag_keys=("role",), limit=100)),
     "key pairs": lambda tx: tx.keys.list(ANNA, limit=100),
+    "disks": lambda tx: tx.disks.list(DiskQuery(owner=ANNA, region=HERE, limit=100)),
+    "snapshots": lambda tx: tx.snapshots.list(SnapshotQuery(owner=ANNA, region=HERE, limit=100)),
 }
 
 
@@ -71,7 +73,9 @@ def fill(catalog: Catalog, count: int) -> None:
             tx.snapshots.add(snapshot)
             tx.images.add(image, [snapshot.snapshot_id])
             tx.shares.add(image.image_id, [BERT], NOW)
-        tx.instances.add_all(an_instance() for _ in range(count))
+        instances = [an_instance() for _ in range(count)]
+        tx.instances.add_all(instances)
+        tx.disks.add_all(a_disk(instance) for instance in instances)
 
 
 @pytest.mark.parametrize("page", PAGES)
