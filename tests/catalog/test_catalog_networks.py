@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from catalog_records import ANNA, BERT, HERE, NOW, THERE, a_group, a_rule, a_subnet, a_vpc, an_instance, join
@@ -83,7 +84,7 @@ def test_places_are_taken_by_instances_but_not_by_failed_launches(catalog: Catal
     join(catalog, ANNA)
     vpc, group = a_vpc(), a_group()
     subnet = a_subnet(vpc)
-    place = {"vpc_id": vpc.vpc_id, "subnet_id": subnet.subnet_id, "group_ids": (group.group_id,)}
+    place: dict[str, Any] = {"vpc_id": vpc.vpc_id, "subnet_id": subnet.subnet_id, "group_ids": (group.group_id,)}
     alive = an_instance(state=InstanceState.TERMINATING, address="127.16.0.2", **place)
     failed = an_instance(state=InstanceState.LAUNCH_FAILED, address="127.16.0.3", **place)
     with catalog.begin() as tx:

@@ -331,6 +331,23 @@ def test_rules_that_change_while_an_instance_is_launched_are_followed(bench: Ben
     assert spec_of(bench, name).forwarded_ports == (22, 8080)
 
 
+def test_rules_that_change_while_earlier_ones_are_carried_out_are_followed(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    group_id = a_group(bench, owner, SSH)
+    name = bench.instance(owner, network=NetworkOrder(group_ids=(group_id,)))
+
+    def change(verb: str, _instance_id: InstanceId) -> None:
+        if verb == "forward":
+            bench.machines.refused = lambda _verb, _instance_id: None
+            with bench.holding():
+                security_rules.delete_rules(bench.cloud, bench.caller("owner"), group_id, RulesAsked(ingress=(SSH,)))
+
+    bench.machines.refused = change
+    security_rules.add_rules(bench.cloud, bench.caller("owner"), group_id, RulesAsked(ingress=(WEB,)))
+
+    assert spec_of(bench, name).forwarded_ports == (8080,)
+
+
 def test_rules_whose_carrying_out_was_lost_are_carried_out_by_the_reconciler(bench: Bench) -> None:
     owner = bench.caller("owner")
     group_id = a_group(bench, owner, SSH)

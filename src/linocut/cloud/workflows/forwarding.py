@@ -7,6 +7,7 @@ from linocut.cloud.security_groups import open_ports_of
 from linocut.cloud.workflows.durable import step, workflow
 from linocut.machines import MachineError, MachineGone
 from linocut.model.ids import InstanceId
+from linocut.model.networks import OpenPorts
 
 _log = structlog.get_logger(__name__)
 
@@ -26,16 +27,23 @@ def apply_ports(cloud: Cloud, instance_id: str) -> None:
 def follow_groups(cloud: Cloud, instance_id: InstanceId) -> None:
     """Have the ports of an instance's machine be those that its groups open now; harmless where there is none, or they are.
 
-    What the host refuses, such as a port that somebody else has, is said in the log; the reconciler tries again.
+    Two that do so at once may have read different rules, so each looks again when it is done. What the host refuses, such as a
+    port that somebody else has, is said in the log; the reconciler tries again.
     """
+    done: OpenPorts | None = None
+    while (ports := _open_ports(cloud, instance_id)) is not None and ports != done:
+        try:
+            cloud.machines.forward(instance_id, tcp=ports.tcp, udp=ports.udp)
+        except MachineGone:  # not made yet: a launch asks for its ports by itself
+            return
+        except MachineError as error:
+            _log.warning("ports are not as asked", instance=instance_id, why=str(error), detail=error.detail)
+            return
+        done = ports
+
+
+def _open_ports(cloud: Cloud, instance_id: InstanceId) -> OpenPorts | None:
+    """Return the ports that an instance's groups open now, None where it is gone."""
     with cloud.catalog.read() as tx:
         instance = tx.instances.find(instance_id)
-        if instance is None:
-            return
-        ports = open_ports_of(tx, instance)
-    try:
-        cloud.machines.forward(instance_id, tcp=ports.tcp, udp=ports.udp)
-    except MachineGone:  # not made yet: a launch asks for its ports by itself
-        return
-    except MachineError as error:
-        _log.warning("ports are not as asked", instance=instance_id, why=str(error), detail=error.detail)
+        return None if instance is None else open_ports_of(tx, instance)
