@@ -212,7 +212,14 @@ def copy_disks(cloud: Cloud, image_id: str) -> list[Stored]:
 @step("create-image.record")
 def record_created(cloud: Cloud, image_id: str, stored: list[Stored]) -> None:
     """Name the trees in the catalog, and remember since when the disks' writes are recorded."""
-    _record(cloud, image_id, stored)
+    try:
+        _record(cloud, image_id, stored)
+    except errors.TaskCancelled:
+        image, _ = _read(cloud, image_id)
+        for one in stored:
+            if one.mark is not None and one.disk_id is not None:
+                cloud.machines.forget_snapshot(_source(image), one.disk_id, one.mark)
+        raise
 
 
 @step("create-image.confirm")
