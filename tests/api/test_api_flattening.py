@@ -16,7 +16,7 @@ from wire_values import EVERY_ACTION, NAMES, bare, item_of
 from linocut.api.envelope import Shape
 from linocut.api.failures import Failure
 from linocut.api.flattening import read_pairs, unflatten
-from linocut.api.parameters import read_parameters
+from linocut.api.parameters import is_empty, read_parameters
 from linocut.api.table import Action, Service
 
 _TEXTS = st.sampled_from(["", "0", "1", "true", "False", "null", "a.b", "a&b=c", "+ %", "像"]) | st.text(
@@ -126,3 +126,23 @@ def test_what_is_read_is_taken_or_refused_by_the_action(encoded: str, entry: tup
 
 def test_percent_signs_that_escape_nothing_stand_for_themselves() -> None:
     assert read_pairs("A=100%&B=%zz") == {"A": "100%", "B": "%zz"}
+
+
+REFUSED = [
+    pytest.param(entry, path, id=f"{entry[1].name}.{path}")
+    for entry in EVERY_ACTION
+    for path, asks_nothing in entry[1].unsupported.items()
+    if asks_nothing is is_empty and "." not in path
+]
+
+
+@pytest.mark.parametrize(("entry", "path"), REFUSED)
+def test_texts_that_mean_nothing_ask_for_nothing(entry: tuple[Service, Action[Any]], path: str) -> None:
+    def said(value: str) -> object:
+        return _read(entry[1], {path: value}, are_texts=True)
+
+    without = _read(entry[1], {}, are_texts=True)
+    for nothing in ("", "0", "false", "False"):
+        assert said(nothing) == without, nothing
+    for something in ("1", "true", "x"):
+        assert said(something) == "UnsupportedOperation", something
