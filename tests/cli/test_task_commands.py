@@ -109,7 +109,8 @@ def catalog_file(folder: Path, **changes: str | None) -> Path:
 
 def test_a_pull_imports_with_the_checksum_and_publishes_in_the_family(wire: FakeWire, answer: Answer, tmp_path: Path) -> None:
     wire.answers["PublishImage"] = lambda _: {}
-    wire.answers["ImportImage"] = lambda _: wire.images.append(image("img-00000009", "debian")) or {"ImageId": "img-00000009"}
+    wire.images = [image("img-00000009", "debian")]
+    wire.answers["ImportImage"] = lambda _: {"ImageId": "img-00000009"}
     assert answer("catalog", "pull", "debian-12", "--file", catalog_file(tmp_path))["ImageId"] == "img-00000009"
     ordered = wire.last("ImportImage")
     assert ordered["ImageUrl"] == "https://host/disk.qcow2#sha512sums=https://host/SHA512SUMS"

@@ -46,7 +46,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     )
     settings.runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
     disk = tmp_path / "tiny.raw"
-    build = [sys.executable, _BUILDER, disk, "--raw", "--fill-mb", str(_FILL_MB)]
+    build = [sys.executable, str(_BUILDER), str(disk), "--raw", "--fill-mb", str(_FILL_MB)]
     subprocess.run(build, check=True, capture_output=True)
     stores = RegionStores(settings, run_as=RunAs(*_NOBODY) if _NOBODY else None, now=time.time)
     catalog = Catalog.open(settings.database_url)
