@@ -1,7 +1,10 @@
 """Networks and the instances in them."""
 
+import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import Any
 
 import pytest
@@ -229,6 +232,32 @@ def test_a_launch_says_what_is_wrong_with_its_networks(bench: Bench, order: dict
         launch(bench, owner, bench.image(owner), network=NetworkOrder(**asked), **rest)
 
     assert bench.rows()[1] == ()
+
+
+class LoadedDice(random.SystemRandom):
+    """Dice that give each address twice in a row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thrown = count()
+
+    def randint(self, a: int, _b: int) -> int:
+        return a + next(self._thrown) // 4
+
+    def randrange(self, *_bounds: Any) -> int:
+        return 7
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_no_two_instances_get_one_address(bench: Bench, at_once: int) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.image(owner)
+    bench.cloud = replace(bench.cloud, randomness=LoadedDice())
+
+    launched = [launch(bench, owner, image_id, count=at_once) for _ in range(3 - at_once)]
+
+    addresses = {bench.instance_row(instance_id).address for ids in launched for instance_id in ids}
+    assert addresses == {"127.16.7.2", "127.17.7.3"}
 
 
 def test_an_address_may_be_chosen_once(bench: Bench) -> None:
