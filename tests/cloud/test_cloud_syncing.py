@@ -17,6 +17,7 @@ from linocut.cloud.syncing import ImageCopy, SyncOrder
 from linocut.cloud.tasks import TasksAsked
 from linocut.cloud.workflows import copies as copy_steps
 from linocut.cloud.workflows.copies import fail_copy, show_progress
+from linocut.cloud.workflows.reconcile import reconcile
 from linocut.model import errors
 from linocut.model.ids import ImageId, Region, RootDigest
 from linocut.model.records import Snapshot, Task
@@ -380,3 +381,48 @@ def test_a_copy_that_a_disk_stands_on_is_tried_again_until_it_has_arrived(bench:
     copy_steps.copy_image.__wrapped__(resource)  # type: ignore[attr-defined]
     assert bench.image_row(copy.image_id).state is ImageState.NORMAL
     assert only_task(bench, owner, copy.image_id).state is TaskState.SUCCESS
+
+
+def test_a_copy_that_was_never_started_is_started(bench: Bench, image_id: ImageId) -> None:
+    with bench.holding():
+        (copy,) = sync(bench, bench.caller("owner"), image_id, ELSEWHERE)
+    bench.workflows.asked.clear()
+
+    reconcile(bench.cloud, bench.workflows)
+
+    assert bench.image_row(copy.image_id).state is ImageState.NORMAL
+    assert bench.image_row(image_id).state is ImageState.NORMAL
+
+
+def test_a_copy_whose_work_ended_without_it_has_failed(bench: Bench, image_id: ImageId) -> None:
+    with bench.holding():
+        (copy,) = sync(bench, bench.caller("owner"), image_id, ELSEWHERE)
+    bench.workflows.ended.update(bench.workflows.asked)
+
+    reconcile(bench.cloud, bench.workflows)
+
+    assert bench.image_row(copy.image_id).state is ImageState.CREATEFAILED
+    assert bench.image_row(copy.image_id).failure == "The service was interrupted."
+    assert bench.image_row(image_id).state is ImageState.NORMAL
+
+
+def test_a_copy_that_is_to_be_tried_again_is_started_once_each_time(bench: Bench, image_id: ImageId) -> None:
+    owner, there = bench.caller("owner"), bench.caller("owner", ELSEWHERE)
+    bench.change(launch_while_syncing=True)
+    with bench.holding():
+        (copy,) = sync(bench, owner, image_id, ELSEWHERE)
+    copy_steps.copy_nodes(f"{copy.region}/{copy.image_id}")
+    launches.run_instances(bench.cloud, there, there_order(copy))
+    bench.workflows.ended.update(bench.workflows.asked)
+    reconcile(bench.cloud, bench.workflows)  # notices that the first try was lost
+    tries = [work for work in bench.workflows.asked if work[0] == "copy-image"]
+    assert len(tries) == 1
+
+    with bench.holding():
+        for _ in range(3):
+            reconcile(bench.cloud, bench.workflows)
+
+    again = [work for work in bench.workflows.asked if work[0] == "copy-image" and work not in tries]
+    assert len(again) == 1
+    bench.workflows.run(again[0])
+    assert bench.image_row(copy.image_id).state is ImageState.NORMAL
