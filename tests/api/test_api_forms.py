@@ -29,7 +29,7 @@ def test_a_request_says_the_same_in_every_form(person: Person, http: Http, form:
     [image] = person.call("DescribeImages", {"ImageIds": [image_id]})["ImageSet"]
     assert image["ImageDescription"] == order["ImageDescription"]
     assert image["Tags"] == order["TagSpecification"][0]["Tags"]
-    listed: dict[str, object] = {"Filters": [{"Name": "image-type", "Values": ["PRIVATE_IMAGE", "PUBLIC_IMAGE"]}]}
+    listed: dict[str, object] = {"Filters": [{"Name": "image-type", "Values": ["PRIVATE_IMAGE", "SHARED_IMAGE"]}]}
     if not form.multipart:
         listed |= {"Limit": 1, "Offset": 0}
     assert written(form, person.account, "DescribeImages", listed).send(http)["TotalCount"] == 1

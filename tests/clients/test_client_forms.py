@@ -70,7 +70,7 @@ def test_temporary_credentials_work_in_every_form(service: Service, keys: Keys, 
     temporary = Credential(given.TmpSecretId, given.TmpSecretKey, given.Token)
     told = profile(service, sign, method)
     assert StsClient(temporary, REGION, told).GetCallerIdentity(sts.GetCallerIdentityRequest()).Type == "CAMRole"
-    assert CvmClient(temporary, REGION, told).DescribeImages(cvm.DescribeImagesRequest()).TotalCount == 0
+    assert CvmClient(temporary, REGION, told).DescribeKeyPairs(cvm.DescribeKeyPairsRequest()).TotalCount == 0
     without = CvmClient(Credential(given.TmpSecretId, given.TmpSecretKey), REGION, told)
     with pytest.raises(TencentCloudSDKException) as caught:
         without.DescribeImages(cvm.DescribeImagesRequest())
