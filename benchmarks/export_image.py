@@ -3,6 +3,7 @@
 All files are durable at the end. The peer reads the qcow2 as it is distributed, which is compressed, and one that is not.
 """
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -55,7 +56,7 @@ def main() -> None:
         image_id = bed.image(plain, "measured")
         bucket = str(bed.call_own("DescribeBucketFiles")["BucketName"])
         for disk_format in FORMATS:
-            contenders = {
+            contenders: dict[str, Callable[[], float]] = {
                 "linocut": partial(ours, bed, image_id, bucket, disk_format),
                 "qemu-img convert from the qcow2 as distributed": partial(qemu_img, distributed, disk_format, work),
                 "qemu-img convert from a qcow2 without compression": partial(qemu_img, plain, disk_format, work),
