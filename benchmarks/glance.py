@@ -63,7 +63,7 @@ paste.filter_factory = oslo_middleware:HTTPProxyToWSGI.factory
 _SETTINGS: Final = """
 [DEFAULT]
 enabled_backends = local:file
-enabled_import_methods = [glance-direct,web-download]
+enabled_import_methods = [glance-direct]
 node_staging_uri = file://{folder}/staging
 log_file = {folder}/glance.log
 [database]
@@ -78,9 +78,6 @@ filesystem_store_datadir = {folder}/staging
 filesystem_store_datadir = {folder}/tasks
 [paste_deploy]
 config_file = {folder}/paste.ini
-[import_filtering_opts]
-allowed_ports = []
-disallowed_hosts = []
 """
 
 

@@ -5,8 +5,7 @@ What is compared is how soon a file that a client has is an image that machines 
 - ours fetches the file, proves its format safe, writes its content as verified chunks, compressed anew and deduplicated, and has
   them durable on the disk. Each run imports into a region of its own, where nothing of it is known yet;
 - Glance's upload: the image is created and the same file is sent with `PUT …/file`; Glance hashes it (MD5 and SHA-512), looks
-  at its format, and keeps it as it came. Nothing is converted, deduplicated, or made durable before it answers;
-- Glance's own import from a URL (`web-download`) from the same server, until the image is active: by way of its staging.
+  at its format, and keeps it as it came. Nothing is converted, deduplicated, or made durable before it answers.
 
 The aim is a third of what Glance's upload takes.
 """
@@ -81,22 +80,6 @@ def glance_upload(glance: Glance, disk: Path) -> float:
     return seconds(uploaded)
 
 
-def glance_download(glance: Glance, url: str) -> float:
-    """Create an image in Glance and have it fetched."""
-
-    def downloaded() -> None:
-        image_id = _created(glance)
-        order = {"method": {"name": "web-download", "uri": url}}
-        HttpRequest(f"{glance.url}/v2/images/{image_id}/import", _HEADERS, json.dumps(order)).send()
-
-        def is_active() -> bool | None:
-            return _status(glance, image_id) == "active" or None
-
-        until("Glance's import", is_active, poll_s=_POLL_S)
-
-    return seconds(downloaded)
-
-
 def _created(glance: Glance) -> str:
     image = {"name": "bench", "disk_format": "qcow2", "container_format": "bare"}
     return str(json.loads(HttpRequest(f"{glance.url}/v2/images", _HEADERS, json.dumps(image)).send())["id"])
@@ -118,7 +101,6 @@ def main() -> None:
                 contenders = {
                     "linocut, ImportImage": partial(ours, service, url, regions),
                     "Glance, create and upload": partial(glance_upload, glance, disk),
-                    "Glance, import by web-download": partial(glance_download, glance, url),
                 }
                 ours(service, url, regions)  # the first one starts programs that later ones find running
                 taken = measuring.medians(contenders, chosen.runs)
