@@ -160,8 +160,8 @@ class Disk:
     """A writable overlay on a tree, attached to an instance.
 
     `base_root` is the tree below the overlay, None for an empty disk. `synced_root` and `synced_mark` name the last tree taken
-    from the disk and the mark in the running machine since which writes are recorded. `generation` counts how often the content was
-    thrown away for a fresh overlay.
+    from the disk and the mark in the running machine since which writes are recorded. `generation` counts how often the content
+    was thrown away for a fresh overlay.
     """
 
     disk_id: DiskId

@@ -1,0 +1,87 @@
+"""What the present state of a resource forbids."""
+
+from linocut.model.errors.kinds import Conflict
+
+
+class LostRace(Conflict):
+    """Somebody else changed the resource meanwhile."""
+
+
+class TaskRunning(Conflict):
+    """Another operation works on the resource."""
+
+
+class TaskNotCancellable(Conflict):
+    """The task has ended, or its operation is carried out to its end."""
+
+
+class TaskCancelled(Conflict):
+    """The operation's task was cancelled meanwhile."""
+
+
+class ImageNameTaken(Conflict):
+    """The account has an image of that name in the region."""
+
+
+class ImageStateForbids(Conflict):
+    """The image's state forbids this."""
+
+
+class ImageInShared(Conflict):
+    """The image is still shared with somebody."""
+
+
+class InstanceStateForbids(Conflict):
+    """The instance's state forbids this; `state` says which it is."""
+
+    def __init__(self, public: str, *, state: str, detail: str = "") -> None:
+        super().__init__(public, detail=detail)
+        self.state = state
+
+
+class ReinstallFailed(Conflict):
+    """The instance's system disk could not be replaced; start or reinstall it first."""
+
+
+class KeyNameTaken(Conflict):
+    """The account has a key pair of that name."""
+
+
+class PublicKeyTaken(Conflict):
+    """The account has a key pair with that public key."""
+
+
+class KeyInUse(Conflict):
+    """An instance has the key pair."""
+
+
+class AccountNameTaken(Conflict):
+    """An account of that name exists."""
+
+
+class NetworkInUse(Conflict):
+    """Something is still in the network, or has the security group."""
+
+
+class SubnetsOverlap(Conflict):
+    """Two subnets of a VPC would have addresses in common."""
+
+
+class AddressTaken(Conflict):
+    """Another instance has the address."""
+
+
+class RuleRepeated(Conflict):
+    """The security group has this rule already."""
+
+
+class RulesOutdated(Conflict):
+    """The rules have changed since the version that the request names."""
+
+
+class SnapshotUnfinished(Conflict):
+    """The snapshot's content is still to come."""
+
+
+class UploadIncomplete(Conflict):
+    """The upload has not arrived whole."""
