@@ -145,6 +145,8 @@ def test_an_image_is_created_read_changed_and_destroyed(terraform: Terraform, sd
     [instance] = run(sdk, import_image(sdk, disk_url).ImageId)
 
     image_id = terraform.create_image("golden", {"made": "by terraform"}, InstanceId=instance.InstanceId, ImageFamily="golden")
+    [disk] = terraform.cbs.DescribeDisks(Filters=[{"Name": "instance-id", "Values": [instance.InstanceId]}]).DiskSet
+    assert (disk.SnapshotCount, disk.SnapshotSize) == (1, disk.DiskSize * 1024)
     image = terraform.read_image(image_id)
     assert (image.ImageName, image.ImageDescription, image.ImageFamily) == ("golden", "made by terraform", "golden")
     assert terraform.tags("image", image_id) == {"made": "by terraform"}
@@ -255,6 +257,9 @@ def test_an_image_is_copied_and_another_imported(service: Service, terraform: Te
     terraform.read_image(imported)
     there = Terraform(Sdk(service, sdk.keys, region="ap-shanghai"))
     assert there.read_image(synced.ImageSet[0].ImageId).ImageName == "copied"
+    for where, is_copy in ((terraform, False), (there, True)):
+        [snapshot] = where.cbs.DescribeSnapshots(Filters=[{"Name": "snapshot-state", "Values": ["NORMAL"]}]).SnapshotSet
+        assert (snapshot.CopyFromRemote, snapshot.Percent) == (is_copy, 100)
 
 
 def test_data_sources_read_what_there_is(terraform: Terraform, sdk: Sdk, other: Sdk, disk_url: str) -> None:

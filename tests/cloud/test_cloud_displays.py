@@ -54,6 +54,16 @@ def test_a_ticket_is_spent_though_its_display_does_not_open(bench: Bench) -> Non
     assert not opens(bench, token)
 
 
+def test_a_ticket_opens_nothing_of_an_instance_that_is_about_to_stop(bench: Bench) -> None:
+    owner = bench.caller("anna")
+    instance_id = bench.instance(owner)
+    token = offer_display(bench.cloud, owner, instance_id)
+    with bench.cloud.catalog.begin() as tx:
+        tx.instances.move(bench.instance_row(instance_id), InstanceState.STOPPING)
+
+    assert not opens(bench, token)
+
+
 @pytest.mark.parametrize("state", set(InstanceState) - {InstanceState.RUNNING})
 def test_only_a_running_instance_has_a_display(bench: Bench, state: InstanceState) -> None:
     owner = bench.caller("anna")

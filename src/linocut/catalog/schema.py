@@ -145,6 +145,7 @@ SNAPSHOTS: Final = Table(
     an_id("disk_id", nullable=True),
     a_number("percent"),
     a_time("created_at"),
+    a_flag("is_copy"),
     Index("ix_snapshots_own", "owner", "region", "created_at", "snapshot_id"),
     Index("ix_snapshots_disk", "disk_id"),
     Index("ix_snapshots_roots", "region", "owner", "root"),

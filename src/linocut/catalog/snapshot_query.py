@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Column, ColumnElement, and_, exists, not_, or_
+from sqlalchemy import Column, ColumnElement, and_, not_, or_
 
-from linocut.catalog.schema import COPIES, SNAPSHOTS
+from linocut.catalog.schema import SNAPSHOTS
 from linocut.model.ids import ImageId, Region, Uin, Zone
 from linocut.model.records import Snapshot
 from linocut.model.states import SnapshotState
@@ -35,12 +35,11 @@ class SnapshotQuery:
 
 @dataclass(frozen=True, slots=True)
 class ListedSnapshot:
-    """A snapshot, the images that are made of it with their names, its disk's zone if there is the disk, and if it is a copy."""
+    """A snapshot, the images that are made of it with their names, and its disk's zone if there is the disk."""
 
     snapshot: Snapshot
     images: tuple[tuple[ImageId, str], ...]
     zone: Zone | None
-    is_copy: bool
 
 
 def matching(query: SnapshotQuery) -> list[ColumnElement[bool]]:
@@ -60,17 +59,12 @@ def matching(query: SnapshotQuery) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def is_copy() -> ColumnElement[bool]:
-    """Return the condition that a snapshot came, or comes, from another region."""
-    return exists().where(COPIES.c.snapshot_id == SNAPSHOTS.c.snapshot_id, COPIES.c.region == SNAPSHOTS.c.region)
-
-
 def _in_state(state: str) -> ColumnElement[bool]:
     """Return the condition that a snapshot is in a state as the wire tells them apart: a copy is not CREATING but COPYING."""
     match state:
         case "COPYING_FROM_REMOTE":
-            return and_(SNAPSHOTS.c.state == SnapshotState.CREATING, is_copy())
+            return and_(SNAPSHOTS.c.state == SnapshotState.CREATING, SNAPSHOTS.c.is_copy)
         case SnapshotState.CREATING:
-            return and_(SNAPSHOTS.c.state == SnapshotState.CREATING, not_(is_copy()))
+            return and_(SNAPSHOTS.c.state == SnapshotState.CREATING, not_(SNAPSHOTS.c.is_copy))
         case _:
             return SNAPSHOTS.c.state == state

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from linocut.catalog.page import Page
 from linocut.catalog.rows import batches, lost_race, record_of, values_of
 from linocut.catalog.schema import COPIES, DISKS, IMAGE_SNAPSHOTS, IMAGES, SNAPSHOTS
-from linocut.catalog.snapshot_query import ListedSnapshot, SnapshotQuery, is_copy, matching
+from linocut.catalog.snapshot_query import ListedSnapshot, SnapshotQuery, matching
 from linocut.model.ids import ImageId, Region, RootDigest, SnapshotId, Uin
 from linocut.model.records import Snapshot
 from linocut.model.states import SnapshotState
@@ -81,15 +81,12 @@ class Snapshots:
         total = self._connection.execute(select(func.count()).select_from(SNAPSHOTS).where(*conditions)).scalar_one()
         created = SNAPSHOTS.c.created_at.asc() if query.oldest_first else SNAPSHOTS.c.created_at.desc()
         source = SNAPSHOTS.outerjoin(DISKS, DISKS.c.disk_id == SNAPSHOTS.c.disk_id)
-        wanted = select(*SNAPSHOTS.c, DISKS.c.zone, is_copy().label("is_copy")).select_from(source)
+        wanted = select(*SNAPSHOTS.c, DISKS.c.zone).select_from(source)
         ordered = wanted.where(*conditions).order_by(created, SNAPSHOTS.c.snapshot_id)
         rows = self._connection.execute(ordered.offset(query.offset).limit(query.limit)).mappings().all()
         images = self._named_images([row["snapshot_id"] for row in rows])
         return Page(
-            tuple(
-                ListedSnapshot(record_of(Snapshot, row), images.get(row["snapshot_id"], ()), row["zone"], bool(row["is_copy"]))
-                for row in rows
-            ),
+            tuple(ListedSnapshot(record_of(Snapshot, row), images.get(row["snapshot_id"], ()), row["zone"]) for row in rows),
             total,
         )
 

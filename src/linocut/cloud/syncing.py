@@ -121,7 +121,10 @@ def _add(cloud: Cloud, caller: Caller, tx: Tx, source: Image, copy: Image) -> No
     """Write the rows of a copy and its snapshots; those of another region have their trees still to come."""
     originals = tx.images.snapshots_of(source.image_id)
     snapshots = tuple(
-        new_snapshot(cloud, replace(caller, region=copy.region), copy, usage=original.usage, size_bytes=original.size_bytes)
+        replace(
+            new_snapshot(cloud, replace(caller, region=copy.region), copy, usage=original.usage, size_bytes=original.size_bytes),
+            is_copy=copy.region != source.region,
+        )
         for original in originals
     )
     if copy.state is ImageState.NORMAL:

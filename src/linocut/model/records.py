@@ -130,7 +130,8 @@ class Image:
 class Snapshot:
     """A tree with an owner: the content of one disk at one moment.
 
-    `root` is None until the content is in the region store. `size_bytes` is the disk's virtual size.
+    `root` is None until the content is in the region store. `size_bytes` is the disk's virtual size. `is_copy` says that it came,
+    or comes, from a snapshot of another region.
     """
 
     snapshot_id: SnapshotId
@@ -144,6 +145,7 @@ class Snapshot:
     disk_id: DiskId | None
     percent: int
     created_at: datetime
+    is_copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def _snapshot(listed: ListedSnapshot) -> Snapshot:
     return Snapshot(
         snapshot_id=snapshot.snapshot_id,
         snapshot_name=snapshot.name,
-        snapshot_state=_COPYING if listed.is_copy and under_way else snapshot.state,
+        snapshot_state=_COPYING if snapshot.is_copy and under_way else snapshot.state,
         percent=snapshot.percent,
         disk_id=snapshot.disk_id or "",
         disk_usage=snapshot.usage,
@@ -86,7 +86,7 @@ def _snapshot(listed: ListedSnapshot) -> Snapshot:
         placement=Placement(zone=listed.zone or ""),
         create_time=beijing_time(snapshot.created_at),
         latest_modify_time=beijing_time(snapshot.created_at),
-        copy_from_remote=listed.is_copy,
+        copy_from_remote=snapshot.is_copy,
         images=[Image(image_id=image_id, image_name=name) for image_id, name in listed.images],
         image_count=len(listed.images),
     )
