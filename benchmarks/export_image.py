@@ -3,7 +3,6 @@
 All files are durable at the end. The peer reads the qcow2 as it is distributed, which is compressed, and one that is not.
 """
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -56,12 +55,14 @@ def main() -> None:
         image_id = bed.image(plain, "measured")
         bucket = str(bed.call_own("DescribeBucketFiles")["BucketName"])
         for disk_format in FORMATS:
-            contenders: dict[str, Callable[[], float]] = {
-                "linocut": partial(ours, bed, image_id, bucket, disk_format),
-                "qemu-img convert from the qcow2 as distributed": partial(qemu_img, distributed, disk_format, work),
-                "qemu-img convert from a qcow2 without compression": partial(qemu_img, plain, disk_format, work),
-            }
-            taken = measuring.medians(contenders, chosen.runs)
+            taken = measuring.medians(
+                {
+                    "linocut": partial(ours, bed, image_id, bucket, disk_format),
+                    "qemu-img convert from the qcow2 as distributed": partial(qemu_img, distributed, disk_format, work),
+                    "qemu-img convert from a qcow2 without compression": partial(qemu_img, plain, disk_format, work),
+                },
+                chosen.runs,
+            )
             rows = [
                 [name, f"{time_s:.2f}", f"{taken['linocut'] / time_s:.2f}", verdict(taken["linocut"] / time_s, LIMIT)]
                 for name, time_s in taken.items()

@@ -106,9 +106,7 @@ def _prefixes_of(order: ExportOrder) -> Sequence[str]:
         raise errors.FileNamePrefixesInvalid("FileNamePrefixList takes one prefix for each image.")
     for prefix in order.prefixes:
         if not _PREFIX.fullmatch(prefix):
-            raise errors.FileNamePrefixesInvalid(
-                "A prefix takes up to 100 letters, digits, dots, dashes and underscores."
-            )
+            raise errors.FileNamePrefixesInvalid("A prefix takes up to 100 letters, digits, dots, dashes and underscores.")
     return order.prefixes
 
 
