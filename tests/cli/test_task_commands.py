@@ -1,5 +1,6 @@
 """What `linocut task`, `linocut catalog` and `linocut image publish` send and print."""
 
+import json
 import tomllib
 from collections.abc import Callable
 from importlib.resources import files
@@ -116,6 +117,11 @@ def test_a_pull_imports_with_the_checksum_and_publishes_in_the_family(wire: Fake
     assert ordered["ImageUrl"] == "https://host/disk.qcow2#sha512sums=https://host/SHA512SUMS"
     assert (ordered["ImageFamily"], ordered["OsType"], ordered["OsVersion"]) == ("debian-12", "Debian", "12")
     assert wire.last("PublishImage") == {"ImageId": "img-00000009", "Public": True, "Replaced": "DEPRECATE"}
+
+
+def test_the_setting_of_the_service_names_the_catalog(answer: Answer, state: Path, tmp_path: Path) -> None:
+    (state / "settings.json").write_text(json.dumps({"image_catalog": str(catalog_file(tmp_path))}))
+    assert [one["Name"] for one in answer("catalog", "list")] == ["debian-12"]
 
 
 def test_what_the_catalog_lacks_is_named(linocut: Linocut, state: Path) -> None:

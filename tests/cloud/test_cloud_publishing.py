@@ -142,6 +142,7 @@ def test_instances_go_on_when_their_image_is_withdrawn_and_deleted(bench: Bench,
     fail_copy(bench.cloud, copy[1], "The source did not answer.")
     bench.workflows.run(copy)
 
+    assert not store_of(bench, ELSEWHERE).is_arriving(root)
     assert store_of(bench, ELSEWHERE).verify([root]).is_sound
     with bench.cloud.catalog.read() as tx:
         assert tx.copies.of_root(ELSEWHERE, root) == ()

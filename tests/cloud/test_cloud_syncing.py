@@ -17,6 +17,7 @@ from linocut.cloud.syncing import ImageCopy, SyncOrder
 from linocut.cloud.tasks import TasksAsked
 from linocut.cloud.workflows import copies as copy_steps
 from linocut.cloud.workflows.copies import fail_copy, show_progress
+from linocut.cloud.workflows.durable import Failed
 from linocut.cloud.workflows.reconcile import reconcile
 from linocut.model import errors
 from linocut.model.ids import ImageId, Region, RootDigest
@@ -333,6 +334,24 @@ def test_a_copy_may_be_cancelled_and_leaves_nothing_but_its_failed_row(bench: Be
         assert bench.root not in tx.snapshots.live_roots(ELSEWHERE)
     with pytest.raises(errors.TaskNotCancellable):
         tasks.cancel_task(bench.cloud, owner, only_task(bench, owner, copy.image_id).task_id)
+
+
+def test_a_copy_that_is_cancelled_when_all_has_arrived_does_not_succeed_any_more(bench: Bench, image_id: ImageId) -> None:
+    owner = bench.caller("owner")
+    with bench.holding():
+        (copy,) = sync(bench, owner, image_id, ELSEWHERE)
+    resource = f"{copy.region}/{copy.image_id}"
+    copy_steps.copy_nodes(resource)
+    copy_steps.copy_chunks(resource)
+    tasks.cancel_task(bench.cloud, owner, only_task(bench, owner, copy.image_id).task_id)
+
+    failed = copy_steps.record_copied(resource)
+
+    assert isinstance(failed, Failed)
+    assert bench.image_row(copy.image_id).state is ImageState.SYNCING
+    copy_steps.record_copy_failed(resource, failed.reason)
+    assert bench.image_row(copy.image_id).state is ImageState.CREATEFAILED
+    assert only_task(bench, owner, copy.image_id).state is TaskState.CANCELLED
 
 
 def test_an_instance_is_started_from_a_copy_under_way_where_the_operator_allows_it(bench: Bench, image_id: ImageId) -> None:
