@@ -14,6 +14,7 @@ def upgrade() -> None:
     with op.batch_alter_table("snapshots") as snapshots:
         snapshots.alter_column("is_copy", server_default=None)
     op.execute(
-        "UPDATE snapshots SET is_copy = (1 = 1) WHERE EXISTS (SELECT 1 FROM copies WHERE copies.snapshot_id = snapshots.snapshot_id "
-        "AND copies.region = snapshots.region AND copies.image_id <> copies.source_image)"
+        "UPDATE snapshots SET is_copy = (1 = 1) WHERE EXISTS (SELECT 1 FROM copies "
+        "WHERE copies.snapshot_id = snapshots.snapshot_id AND copies.region = snapshots.region "
+        "AND copies.image_id <> copies.source_image)"
     )
