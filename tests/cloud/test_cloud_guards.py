@@ -8,10 +8,11 @@ from typing import Any
 
 import foreign_networks
 import pytest
-from cloud_bench import Bench, import_order, run_order
+from cloud_bench import REGION, Bench, import_order, run_order
 
 import linocut.cloud
 from linocut.cloud import (
+    audit,
     disks,
     displays,
     exports,
@@ -28,6 +29,8 @@ from linocut.cloud import (
     reinstalling,
     sharing,
     snapshots,
+    syncing,
+    tags,
     tasks,
 )
 from linocut.cloud.exports import ExportOrder
@@ -38,9 +41,12 @@ from linocut.cloud.instances import InstanceQuery, StopHow
 from linocut.cloud.keys import KeyQuery
 from linocut.cloud.listing import BlockQuery
 from linocut.cloud.reinstalling import ResetOrder
+from linocut.cloud.syncing import SyncOrder
+from linocut.cloud.tags import ResourceKind
 from linocut.cloud.tasks import TasksAsked
 from linocut.model import errors
 from linocut.model.errors import NotAllowed, NotFound, Refusal
+from linocut.model.records import Tag
 from linocut.model.states import ImageState, InstanceState, OperationState
 
 Act = Callable[[Bench, Any, str], Any]
@@ -155,6 +161,12 @@ FOREIGN_INSTANCE["user_data_of"] = lambda bench, caller, name: instance_changes.
 FOREIGN_IMAGE["price_of_launch"] = lambda bench, caller, name: prices.price_of_launch(bench.cloud, caller, run_order(name))
 FOREIGN_INSTANCE["price_of_reset"] = lambda bench, caller, name: prices.price_of_reset(bench.cloud, caller, ResetOrder(name))
 FOREIGN_INSTANCE["offer_display"] = lambda bench, caller, name: displays.offer_display(bench.cloud, caller, name)
+FOREIGN_IMAGE["sync_image"] = lambda bench, caller, name: syncing.sync_image(
+    bench.cloud, caller, SyncOrder((name,), ("ap-shanghai",))
+)
+FOREIGN_IMAGE["modify_tags"] = lambda bench, caller, name: tags.modify_tags(
+    bench.cloud, caller, f"qcs::cvm:ap-guangzhou:uin/:image/{name}", replace=[Tag("a", "b")], delete=[]
+)
 FOREIGN_TASK: dict[str, Act] = {
     "cancel_task": lambda bench, caller, name: tasks.cancel_task(bench.cloud, caller, int(name)),
 }
@@ -179,6 +191,12 @@ LISTS: dict[str, Act] = {
         bench.cloud, caller, BlockQuery(None, {"snapshot-name": (name,)}, 0, 100)
     ),
     "list_tasks": lambda bench, caller, _name: tasks.list_tasks(bench.cloud, caller, TasksAsked(None, {}, 0, 100)),
+    "list_calls": lambda bench, caller, name: audit.list_calls(
+        bench.cloud, caller, uin="", actions=(), resources=(name,) if name else (), since="", offset=0, limit=100
+    ),
+    "tags_of_resources": lambda bench, caller, name: tags.tags_of_resources(
+        bench.cloud, caller, ResourceKind("cvm", "image", REGION), [name], offset=0, limit=100
+    ),
 }
 NAMES_NOTHING = {
     "image_of_family",  # test_a_family_is_of_those_who_see_its_images
@@ -198,6 +216,8 @@ NAMES_NOTHING = {
     "new_snapshot",
     "begin",  # of tasks, which an operation begins for its caller
     "record_call",
+    "assume_role",  # of the caller's own account: test_another_accounts_role_does_not_exist
+    *("bring", "start_bringing"),  # through launches, which find the image first
     *("idle_instances", "owned_instances", "change_instances"),  # through what changes instances
     *("check_login", "plan_disks"),  # through launches and reinstalling, which find the image first
 }
