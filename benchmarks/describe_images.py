@@ -9,7 +9,8 @@ listed, and by whom, says image_library.py. Beside it, in the same run and with 
   it is asked three times, one after the other.
 
 The aim is 20 times the requests of Glance, and a tenth of its 99th percentile, however many images there are: so each figure of
-ours, of any size, is compared with Glance's of 10,000. What is filtered by a part of a name has to be looked through, and takes
+ours, of any size, is compared with Glance's of 10,000. Glance's filter is for a whole name, ours for any part of one:
+what is filtered has to be looked through, and takes
 longer the more images its caller sees: `many` sees half of all.
 """
 
