@@ -262,6 +262,24 @@ def test_an_image_is_copied_and_another_imported(service: Service, terraform: Te
         assert (snapshot.CopyFromRemote, snapshot.Percent) == (is_copy, 100)
 
 
+def test_an_image_is_exported_and_a_dry_run_exports_nothing(terraform: Terraform, sdk: Sdk, disk_url: str) -> None:
+    image_id = import_image(sdk, disk_url).ImageId
+    order: dict[str, Any] = {
+        "BucketName": f"bucket-{sdk.DescribeAccountQuota().AppId}",
+        "ImageIds": [image_id],
+        "ExportFormat": "QCOW2",
+        "FileNamePrefixList": ["golden"],
+        "OnlyExportRootDisk": True,
+    }
+
+    sdk.ExportImages(**order, DryRun=True)
+    assert sdk.own("DescribeBucketFiles", BucketName=order["BucketName"])["FileSet"] == []
+    sdk.ExportImages(**order, DryRun=False)
+    terraform.read_image(image_id)
+    [file] = sdk.own("DescribeBucketFiles", BucketName=order["BucketName"])["FileSet"]
+    assert file["Key"].startswith("golden")
+
+
 def test_data_sources_read_what_there_is(terraform: Terraform, sdk: Sdk, other: Sdk, disk_url: str) -> None:
     own = import_image(sdk, disk_url, "own", ImageFamily="golden").ImageId
     theirs = import_image(other, disk_url, "theirs").ImageId
