@@ -50,6 +50,8 @@ def image(image_id: str, name: str, image_type: str = "PRIVATE_IMAGE", state: st
         "ImageSize": 2,
         "CreatedTime": "2026-11-23T00:00:00Z",
         "SyncPercent": 100,
+        "ImageFamily": name,
+        "ImageDeprecated": False,
     }
 
 
@@ -82,6 +84,7 @@ class FakeWire:
         self.break_download_at: int | None = None
         self.answers: dict[str, Answer] = {
             "DescribeImages": self._describe_images,
+            "DescribeImageFromFamily": lambda _: {"Image": None},
             "DescribeInstances": self._describe_instances,
             "DescribeKeyPairs": lambda _: {"KeyPairSet": self.keys, "TotalCount": len(self.keys)},
             "DescribeZones": lambda _: {
@@ -118,8 +121,8 @@ class FakeWire:
     def _describe_images(self, parameters: Parameters) -> dict[str, Any]:
         found = [held for held in self.images if held["ImageId"] in parameters.get("ImageIds", [held["ImageId"]])]
         for wanted in parameters.get("Filters", []):
-            assert wanted["Name"] == "image-name"
-            found = [held for held in found if wanted["Values"][0] in held["ImageName"]]
+            field = {"image-name": "ImageName", "image-type": "ImageType"}[wanted["Name"]]
+            found = [held for held in found if wanted["Values"][0] in held[field]]
         first = parameters.get("Offset", 0)
         return {"ImageSet": found[first : first + parameters.get("Limit", 20)], "TotalCount": len(found)}
 

@@ -173,6 +173,16 @@ def test_run_starts_instances_of_an_image_named_exactly(wire: FakeWire, answer: 
     }
 
 
+def test_run_takes_a_family_for_its_newest_image_where_no_image_has_the_name(wire: FakeWire, answer: Answer) -> None:
+    wire.answers["DescribeImageFromFamily"] = lambda _: {"Image": image("img-00000007", "debian-12-20261123")}
+    wire.answers["RunInstances"] = lambda _: {"InstanceIdSet": ["ins-00000001"]}
+    answer("run", "debian-12")
+    assert wire.last("RunInstances")["ImageId"] == "img-00000007"
+    wire.images = [image("img-00000001", "debian-12")]
+    answer("run", "debian-12")
+    assert wire.last("RunInstances")["ImageId"] == "img-00000001"
+
+
 def test_ones_own_image_comes_before_a_public_one_of_the_same_name(wire: FakeWire, answer: Answer) -> None:
     run_one(wire)
     wire.images = [image("img-00000001", "deb", "PUBLIC_IMAGE"), image("img-00000002", "deb")]

@@ -119,6 +119,14 @@ def test_a_pull_imports_with_the_checksum_and_publishes_in_the_family(wire: Fake
     assert wire.last("PublishImage") == {"ImageId": "img-00000009", "Public": True, "Replaced": "DEPRECATE"}
 
 
+def test_the_list_says_what_of_it_is_published(wire: FakeWire, answer: Answer, tmp_path: Path) -> None:
+    file = catalog_file(tmp_path)
+    assert [one["Image"] for one in answer("catalog", "list", "--file", file)] == [None]
+    wire.images = [image("img-00000001", "debian-12", "PUBLIC_IMAGE"), image("img-00000002", "debian-12")]
+    assert [one["Image"] for one in answer("catalog", "list", "--file", file)] == ["img-00000001"]
+
+
+@pytest.mark.usefixtures("wire")
 def test_the_setting_of_the_service_names_the_catalog(answer: Answer, state: Path, tmp_path: Path) -> None:
     (state / "settings.json").write_text(json.dumps({"image_catalog": str(catalog_file(tmp_path))}))
     assert [one["Name"] for one in answer("catalog", "list")] == ["debian-12"]

@@ -33,15 +33,33 @@ def list_catalog(*, file: File = None, options: ClientOptions | None = None) -> 
         options: where and who.
     """
     options = options or ClientOptions()
-    images = read_catalog(_catalog_file(file, options))
+    images = read_catalog(_catalog_file(file, options)).values()
+    published = _published(connect(options))
     if options.json:
         print_json(
-            [{"Name": image.name, "Title": image.title, "Family": image.family, "Url": image.url} for image in images.values()]
+            [
+                {
+                    "Name": each.name,
+                    "Title": each.title,
+                    "Family": each.family,
+                    "Url": each.url,
+                    "Image": published.get(each.family),
+                }
+                for each in images
+            ]
         )
         return
     print_table(
-        ("NAME", "TITLE", "FAMILY", "LOGIN"), [(each.name, each.title, each.family, each.user) for each in images.values()]
+        ("NAME", "TITLE", "FAMILY", "LOGIN", "PUBLISHED"),
+        [(each.name, each.title, each.family, each.user, published.get(each.family, "-")) for each in images],
     )
+
+
+def _published(wire: Wire) -> dict[str, str]:
+    """Return the newest public image of each family that is not deprecated."""
+    public = wire.pages("DescribeImages", "ImageSet", Filters=[{"Name": "image-type", "Values": ["PUBLIC_IMAGE"]}])
+    oldest_first = sorted(public, key=lambda image: str(image["CreatedTime"]))
+    return {str(image["ImageFamily"]): str(image["ImageId"]) for image in oldest_first if not image["ImageDeprecated"]}
 
 
 def pull(name: str, /, *, file: File = None, options: ClientOptions | None = None) -> None:

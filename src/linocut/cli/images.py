@@ -204,6 +204,20 @@ def delete(*images: str, options: ClientOptions | None = None) -> None:
     print("\n".join(image_ids))
 
 
+def find_image_to_start(wire: Wire, image: str) -> str:
+    """Return the id of the image with this id or name, or of the newest in the family of this name.
+
+    Raises CommandFailed when there is neither.
+    """
+    try:
+        return find_image(wire, image)
+    except CommandFailed:
+        newest = wire.call("DescribeImageFromFamily", ImageFamily=image).get("Image")
+        if newest is None:
+            raise
+        return str(newest["ImageId"])
+
+
 def find_image(wire: Wire, image: str, types: tuple[str, ...] = _NAMED) -> str:
     """Return the id of the image with this id or exactly this name, of the first of these types that has one.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from linocut.cli.failures import Misused, Unreachable
-from linocut.cli.images import find_image
+from linocut.cli.images import find_image_to_start
 from linocut.cli.keys import find_key
 from linocut.cli.output import print_json, print_table
 from linocut.cli.waiting import await_instances
@@ -137,7 +137,7 @@ def reset(
     wire.call(
         "ResetInstance",
         InstanceId=instance,
-        ImageId=find_image(wire, image) if image else None,
+        ImageId=find_image_to_start(wire, image) if image else None,
         LoginSettings={"KeyIds": [find_key(wire, key)]} if key else None,
         HostName=host_name,
         SystemDisk={"DiskSize": disk_gb} if disk_gb else None,

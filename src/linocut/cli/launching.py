@@ -4,7 +4,7 @@ from base64 import b64encode
 from pathlib import Path
 
 from linocut.cli.failures import CommandFailed
-from linocut.cli.images import find_image
+from linocut.cli.images import find_image_to_start
 from linocut.cli.instances import print_instances
 from linocut.cli.keys import find_key
 from linocut.cli.waiting import await_instances, describe_instances
@@ -28,7 +28,7 @@ def run_instances(
     """Start instances from an image, and print them.
 
     Args:
-        image: its id, or the exact name of one of your own or of a public one.
+        image: its id, the exact name of one of your own or of a public one, or a family, whose newest image is meant.
         count: how many.
         type: the instance type.
         zone: default: the first zone of the region that takes instances.
@@ -43,7 +43,7 @@ def run_instances(
     wire = connect(options)
     ordered = wire.call(
         "RunInstances",
-        ImageId=find_image(wire, image),
+        ImageId=find_image_to_start(wire, image),
         InstanceCount=count,
         InstanceType=type,
         Placement={"Zone": zone or _first_zone(wire)},
