@@ -272,3 +272,17 @@ def test_a_foreign_account_sees_nothing_of_an_image_that_is_neither_public_nor_s
             assert tx.images.visible(query).total == 0
         assert tx.images.count_owned(CLEO, HERE) == 0
         assert tx.images.owned(CLEO, HERE, hidden.image_id) is None
+
+
+def test_where_an_import_read_from_is_forgotten_whatever_became_of_the_image(catalog: Catalog) -> None:
+    image = an_image(source_url="https://host/disk?signature=secret")
+    join(catalog, ANNA)
+    with catalog.begin() as tx:
+        tx.images.add(image, [])
+        tx.images.update(image, name="renamed meanwhile")
+        tx.images.forget_source(image.image_id)
+        tx.images.forget_source(ImageId("img-00000000"))
+    with catalog.read() as tx:
+        found = tx.images.find(image.image_id)
+    assert found is not None
+    assert (found.source_url, found.name) == ("", "renamed meanwhile")

@@ -138,6 +138,10 @@ class Images:
         forwards = (IMAGES.c.image_id == image_id, IMAGES.c.percent < percent)
         self._connection.execute(update(IMAGES).where(*forwards).values(percent=percent))
 
+    def forget_source(self, image_id: ImageId) -> None:
+        """Forget where an import read from; an image that is gone, or moved on meanwhile, is no error."""
+        self._connection.execute(update(IMAGES).where(IMAGES.c.image_id == image_id).values(source_url=""))
+
     def remove(self, image: Image) -> None:
         """Remove the image with its shares, tags and links to snapshots; the snapshots stay.
 

@@ -165,15 +165,15 @@ def record_imported(cloud: Cloud, image_id: str, stored: list[Stored]) -> None:
 
 @step("import-image.tidy")
 def tidy_import(cloud: Cloud, image_id: str) -> None:
-    """Remove the downloaded files and uploads."""
-    image, _ = _read(cloud, image_id)
-    for url in image.source_url.split("\n"):
+    """Remove the downloaded files and uploads. The image may be published, changed or deleted meanwhile: it is there."""
+    with cloud.catalog.read() as tx:
+        image = tx.images.find(ImageId(image_id))
+    for url in image.source_url.split("\n") if image else ():
         if urlsplit(url).scheme == "upload":
             remove_upload(cloud, urlsplit(url).netloc)
     shutil.rmtree(import_directory(cloud, image_id), ignore_errors=True)
     with cloud.catalog.begin() as tx:
-        if image.source_url:
-            tx.images.update(image, source_url="")
+        tx.images.forget_source(ImageId(image_id))
 
 
 @step("create-image.quiesce")
