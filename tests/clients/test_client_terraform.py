@@ -108,6 +108,8 @@ class Terraform:
         [system] = self.cbs.DescribeDisks(DiskIds=[instance.SystemDisk.DiskId]).DiskSet
         assert (system.DiskState, system.DiskName) != ("EXPANDING", None)
         wanted = [disk.DiskId for disk in instance.DataDisks]
+        for disk in instance.DataDisks:  # the provider crashes where one is absent
+            assert None not in (disk.DiskSize, disk.DiskType, disk.Encrypt, disk.DeleteWithInstance, disk.ThroughputPerformance)
         data = self.cbs.DescribeDisks(DiskIds=wanted).DiskSet if wanted else []
         for disk in data:
             assert disk.DiskId in wanted

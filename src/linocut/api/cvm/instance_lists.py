@@ -59,6 +59,8 @@ class DataDisk(Shape):
     disk_name: str
     delete_with_instance: bool
     encrypt: bool = False
+    throughput_performance: int = 0
+    burst_performance: bool = False
 
 
 class InternetAccessible(Shape):
