@@ -1,8 +1,9 @@
 """What the client commands send over the wire, and what they print."""
 
+import signal
 import subprocess
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -318,6 +319,15 @@ def test_the_console_is_printed_byte_by_byte_as_it_was_written(wire: FakeWire, s
     assert done.stdout == wire.console
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let programs that the test starts be interrupted, also where the tests themselves run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_followed_console_goes_on_until_it_is_interrupted(wire: FakeWire, state: Path, tmp_path: Path) -> None:
     wire.console = b"one\n"
     with subprocess.Popen(
@@ -328,7 +338,7 @@ def test_a_followed_console_goes_on_until_it_is_interrupted(wire: FakeWire, stat
         assert following.stdout.readline() == b"one\n"
         wire.console += b"two\n"
         assert following.stdout.readline() == b"two\n"
-        following.send_signal(2)
+        following.send_signal(signal.SIGINT)
         _, complaint = following.communicate(timeout=10)
 
     assert (following.returncode, complaint) == (130, b"")

@@ -336,7 +336,7 @@ def test_a_broken_connection_goes_on_where_it_ended(destination: Path) -> None:
     with serving(lambda exchange: exchange.send_file(IMAGE, upto=2**20 * exchange.number)) as server:
         fetched = get(server.url(), destination, replace(POLICY, attempts=5))
 
-    assert fetched.sha256 == hashlib.sha256(IMAGE).hexdigest()
+    assert fetched.digest == hashlib.sha256(IMAGE).hexdigest()
     assert destination.read_bytes() == IMAGE
     ranges = [int(request.get("range", "bytes=0-").removeprefix("bytes=").rstrip("-")) for request in server.requests]
     assert ranges == [0, 2**20, 2 * 2**20, 3 * 2**20]
@@ -472,7 +472,7 @@ def test_a_part_that_was_complete_is_only_confirmed(destination: Path) -> None:
     with serving(answer) as server:
         with pytest.raises(ServiceStopsError):
             get(server.url(), destination, progress=stop)
-        assert get(server.url(), destination).sha256 == hashlib.sha256(IMAGE).hexdigest()
+        assert get(server.url(), destination).digest == hashlib.sha256(IMAGE).hexdigest()
 
     assert destination.read_bytes() == IMAGE
 
