@@ -445,3 +445,66 @@ def test_a_copy_that_is_to_be_tried_again_is_started_once_each_time(bench: Bench
     assert len(again) == 1
     bench.workflows.run(again[0])
     assert bench.image_row(copy.image_id).state is ImageState.NORMAL
+
+
+def test_what_others_run_of_the_same_content_neither_keeps_a_copy_nor_shows(bench: Bench, image_id: ImageId) -> None:
+    owner, stranger = bench.caller("owner"), bench.caller("stranger", ELSEWHERE)
+    sync(bench, owner, image_id, ELSEWHERE)
+    launches.run_instances(bench.cloud, stranger, run_order(bench.image(stranger, "same"), zone=f"{ELSEWHERE}-2"))
+    with bench.holding():
+        (copy,) = sync(bench, bench.caller("owner"), image_id, ELSEWHERE, name="again")
+    copy_steps.copy_nodes(f"{copy.region}/{copy.image_id}")
+
+    tasks.cancel_task(bench.cloud, owner, only_task(bench, owner, copy.image_id).task_id)
+    run_copy(bench, copy)
+
+    assert bench.image_row(copy.image_id).state is ImageState.CREATEFAILED
+    assert bench.image_row(image_id).state is ImageState.NORMAL
+
+
+def test_a_cancelled_copy_ends_although_another_image_of_its_tree_is_started(bench: Bench, image_id: ImageId) -> None:
+    owner, there = bench.caller("owner"), bench.caller("owner", ELSEWHERE)
+    (whole,) = sync(bench, owner, image_id, ELSEWHERE)
+    with bench.holding():
+        (copy,) = sync(bench, bench.caller("owner"), image_id, ELSEWHERE, name="again")
+    tasks.cancel_task(bench.cloud, owner, only_task(bench, owner, copy.image_id).task_id)
+
+    launches.run_instances(bench.cloud, there, there_order(whole))
+    run_copy(bench, copy)
+
+    assert bench.image_row(copy.image_id).state is ImageState.CREATEFAILED
+    assert bench.image_row(image_id).state is ImageState.NORMAL
+    assert only_task(bench, owner, copy.image_id).state is TaskState.CANCELLED
+
+
+def test_a_disk_of_a_public_image_on_its_way_keeps_that_one_and_no_private_copy_of_its_tree(
+    bench: Bench, image_id: ImageId
+) -> None:
+    owner, there = bench.caller("owner"), bench.caller("owner", ELSEWHERE)
+    public = bench.image(bench.operator, "public")
+    publishing.publish_image(bench.cloud, bench.operator, public, public=True)
+    with bench.holding():
+        (copy,) = sync(bench, owner, image_id, ELSEWHERE)
+        launches.run_instances(bench.cloud, there, run_order(public, zone=f"{ELSEWHERE}-2"))
+
+    fail_copy(bench.cloud, f"{ELSEWHERE}/{copy.image_id}", "It broke.")
+    fail_copy(bench.cloud, f"{ELSEWHERE}/{public}", "It broke.")
+
+    assert bench.image_row(copy.image_id).state is ImageState.CREATEFAILED
+    with bench.cloud.catalog.read() as tx:
+        assert [left.image_id for left in tx.copies.under_way()] == [public]
+
+
+def test_a_copy_whose_disks_stand_on_what_came_another_way_ends_when_it_fails(bench: Bench, image_id: ImageId) -> None:
+    owner, there = bench.caller("owner"), bench.caller("owner", ELSEWHERE)
+    bench.change(launch_while_syncing=True)
+    with bench.holding():
+        (copy,) = sync(bench, owner, image_id, ELSEWHERE)
+    copy_steps.copy_nodes(f"{copy.region}/{copy.image_id}")
+    launches.run_instances(bench.cloud, there, there_order(copy))
+    bench.image(bench.caller("stranger", ELSEWHERE), "the same, whole")
+
+    fail_copy(bench.cloud, f"{copy.region}/{copy.image_id}", "The source is gone.")
+
+    assert bench.image_row(copy.image_id).state is ImageState.CREATEFAILED
+    assert bench.image_row(image_id).state is ImageState.NORMAL

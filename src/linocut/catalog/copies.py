@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, select, update
 
 from linocut.catalog.rows import add_unless_taken, guarded_update, record_of, values_of
-from linocut.catalog.schema import COPIES, DISKS
+from linocut.catalog.schema import COPIES, DISKS, SNAPSHOTS
 from linocut.model.ids import ImageId, Region, RootDigest
 from linocut.model.records import TreeCopy
-from linocut.model.states import COPY_MOVES, CopyState
+from linocut.model.states import COPY_MOVES, CopyState, SnapshotState
 
 
 class Copies:
@@ -57,10 +57,26 @@ class Copies:
         for copy in copies:
             self._connection.execute(update(COPIES).where(*_is(copy)).values(request_id=request_id))
 
-    def disks_on(self, region: Region, roots: Iterable[RootDigest]) -> int:
-        """Return how many disks of a region stand on these trees."""
-        on = (DISKS.c.region == region, DISKS.c.base_root.in_(tuple(roots)))
-        return self._connection.execute(select(func.count()).select_from(DISKS).where(*on)).scalar_one()
+    def is_used(self, copies: Iterable[TreeCopy]) -> bool:
+        """Tell whether a disk was made of what one of the copies brings. The same tree may have come by another way, too."""
+        return any(self._any(_made_of(copy)) for copy in copies)
+
+    def is_needed(self, copies: Iterable[TreeCopy]) -> bool:
+        """Tell whether a disk was made of what one of the copies brings, of a tree that the region has not got whole."""
+        return any(self._any(_made_of(copy)) and not self.is_whole(copy.region, copy.root) for copy in copies)
+
+    def is_whole(self, region: Region, root: RootDigest) -> bool:
+        """Tell whether something in the region says that all of this tree is there."""
+        there = select(SNAPSHOTS.c.snapshot_id).where(
+            SNAPSHOTS.c.region == region, SNAPSHOTS.c.root == root, SNAPSHOTS.c.state == SnapshotState.NORMAL
+        )
+        came = select(COPIES.c.snapshot_id).where(
+            COPIES.c.region == region, COPIES.c.root == root, COPIES.c.state == CopyState.WHOLE
+        )
+        return self._any(there) or self._any(came)
+
+    def _any(self, query: Select[tuple[str]]) -> bool:
+        return self._connection.execute(query.limit(1)).first() is not None
 
     def remove(self, copies: Iterable[TreeCopy]) -> None:
         """Forget copies; one that is gone is no error."""
@@ -70,6 +86,11 @@ class Copies:
     def _records(self, *conditions: ColumnElement[bool]) -> tuple[TreeCopy, ...]:
         query = select(COPIES).where(*conditions).order_by(COPIES.c.created_at, COPIES.c.region, COPIES.c.snapshot_id)
         return tuple(record_of(TreeCopy, row) for row in self._connection.execute(query).mappings())
+
+
+def _made_of(copy: TreeCopy) -> Select[tuple[str]]:
+    on = (DISKS.c.region == copy.region, DISKS.c.base_snapshot == copy.snapshot_id, DISKS.c.base_root == copy.root)
+    return select(DISKS.c.disk_id).where(*on)
 
 
 def _is(copy: TreeCopy) -> tuple[ColumnElement[bool], ...]:

@@ -11,7 +11,7 @@ from linocut.catalog.page import Page
 from linocut.catalog.rows import batches, guarded_update, lost_race, record_of, values_of
 from linocut.catalog.schema import DISKS, INSTANCES, SNAPSHOTS
 from linocut.catalog.tags import tags_of
-from linocut.model.ids import DiskId, InstanceId, RootDigest
+from linocut.model.ids import DiskId, InstanceId, RootDigest, SnapshotId
 from linocut.model.records import Disk
 from linocut.model.states import DISK_MOVES, DiskState
 
@@ -98,20 +98,23 @@ class Disks:
         if self._connection.execute(statement).rowcount != 1:
             raise lost_race(f"{disk_id} is gone")
 
-    def replace_content(self, disk: Disk, base_root: RootDigest | None, size_gb: int) -> Disk:
-        """Begin a new generation of the disk on another tree, of another size, and return it as it then is.
+    def replace_content(
+        self, disk: Disk, base_root: RootDigest | None, size_gb: int, base_snapshot: SnapshotId | None = None
+    ) -> Disk:
+        """Begin a new generation of the disk on another tree, a snapshot's, of another size, and return it as it then is.
 
         What was taken from the content of before tells nothing of this one. Raises LostRace when the disk is not as it was read.
         """
         changed = replace(
             disk,
             base_root=base_root,
+            base_snapshot=base_snapshot,
             size_gb=size_gb,
             generation=disk.generation + 1,
             synced_root=None,
             synced_mark=None,
         )
-        names = ("base_root", "size_gb", "generation", "synced_root", "synced_mark")
+        names = ("base_root", "base_snapshot", "size_gb", "generation", "synced_root", "synced_mark")
         changes = {name: getattr(changed, name) for name in names}
         guarded_update(self._connection, DISKS.c.disk_id, disk, changes, guards=("state", "generation", "size_gb"))
         return changed

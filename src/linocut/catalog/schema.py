@@ -303,6 +303,8 @@ DISKS: Final = Table(
     a_flag("delete_with_instance"),
     a_time("created_at"),
     Column("generation", BigInteger, nullable=False, server_default=text("0")),
+    an_id("base_snapshot", nullable=True),
+    Index("ix_disks_base_snapshot", "region", "base_snapshot"),
     Index("ix_disks_own", "owner", "region", "created_at", "disk_id"),
     Index("ix_disks_instance", "instance_id", "position"),
     Index("ix_disks_roots", "region", "base_root", "synced_root"),

@@ -100,7 +100,7 @@ def recall(cloud: Cloud) -> None:
         wanted = {
             (copy.region, copy.root): copy.source_region
             for copy in tx.copies.under_way()
-            if copy.state is CopyState.READABLE and tx.copies.disks_on(copy.region, [copy.root])
+            if copy.state is CopyState.READABLE and tx.copies.is_needed([copy])
         }
     for (region, root), source in wanted.items():
         cloud.stores.read_through(region, root, source)
@@ -114,5 +114,8 @@ def release_source(tx: Tx, source_image: ImageId) -> None:
 
 
 def _arriving(cloud: Cloud, region: Region, root: RootDigest) -> tuple[TreeCopy, ...]:
+    """Return what brings a tree to a region that has not got all of it yet."""
     with cloud.catalog.read() as tx:
+        if tx.copies.is_whole(region, root):
+            return ()
         return tuple(copy for copy in tx.copies.of_root(region, root) if copy.state is not CopyState.WHOLE)

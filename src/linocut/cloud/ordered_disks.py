@@ -8,7 +8,7 @@ from linocut.catalog import Tx
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.model import errors, rules
-from linocut.model.ids import DiskId, RootDigest, SnapshotId, is_id, new_id
+from linocut.model.ids import DiskId, SnapshotId, is_id, new_id
 from linocut.model.records import Disk, DiskUsage, Image, Instance, Snapshot
 from linocut.model.states import DiskState, SnapshotState
 
@@ -46,13 +46,13 @@ class DataDiskOrder:
 
 @dataclass(frozen=True, slots=True)
 class PlannedDisk:
-    """A disk to make: on a tree, or blank."""
+    """A disk to make: of a snapshot, or blank."""
 
     usage: DiskUsage
     size_gb: int
     disk_type: str
     name: str
-    root: RootDigest | None
+    snapshot: Snapshot | None
 
 
 def plan_disks(
@@ -66,7 +66,7 @@ def plan_disks(
     """
     snapshots = tx.images.snapshots_of(image.image_id)
     of_image = {one.snapshot_id: one for one in snapshots if one.usage is DiskUsage.DATA_DISK}
-    root = next(one.root for one in snapshots if one.usage is DiskUsage.SYSTEM_DISK)
+    of_system = next(one for one in snapshots if one.usage is DiskUsage.SYSTEM_DISK)
     if len(data) > _DATA_DISKS:
         raise errors.TooManyValues(f"DataDisks takes up to {_DATA_DISKS} disks.")
     if not data:
@@ -77,7 +77,7 @@ def plan_disks(
         for position, one in enumerate(data)
         if one.size_gb or one.snapshot_id
     ]
-    return (_plan_system_disk(system, image, root), *planned)
+    return (_plan_system_disk(system, image, of_system), *planned)
 
 
 def disks_of(cloud: Cloud, instance: Instance, planned: Sequence[PlannedDisk]) -> tuple[Disk, ...]:
@@ -95,7 +95,8 @@ def disks_of(cloud: Cloud, instance: Instance, planned: Sequence[PlannedDisk]) -
             disk_type=disk.disk_type,
             size_gb=disk.size_gb,
             state=DiskState.ATTACHING,
-            base_root=disk.root,
+            base_root=None if disk.snapshot is None else disk.snapshot.root,
+            base_snapshot=None if disk.snapshot is None else disk.snapshot.snapshot_id,
             synced_root=None,
             synced_mark=None,
             delete_with_instance=True,
@@ -120,14 +121,14 @@ def check_system_size(size_gb: int, image: Image) -> int:
     return size_gb
 
 
-def _plan_system_disk(order: SystemDiskOrder, image: Image, root: RootDigest | None) -> PlannedDisk:
+def _plan_system_disk(order: SystemDiskOrder, image: Image, snapshot: Snapshot) -> PlannedDisk:
     size_gb = max(_DEFAULT_SYSTEM_GB, image.size_gb) if order.size_gb is None else check_system_size(order.size_gb, image)
     return PlannedDisk(
         DiskUsage.SYSTEM_DISK,
         size_gb,
         _disk_type("SystemDisk.DiskType", order.disk_type),
         rules.disk_name("SystemDisk.DiskName", order.name),
-        root,
+        snapshot,
     )
 
 
@@ -145,7 +146,7 @@ def _plan_data_disk(order: DataDiskOrder, snapshot: Snapshot | None, path: str) 
         size_gb,
         _disk_type(f"{path}.DiskType", order.disk_type),
         rules.disk_name(f"{path}.DiskName", order.name),
-        None if snapshot is None else snapshot.root,
+        snapshot,
     )
 
 

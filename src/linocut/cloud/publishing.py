@@ -71,7 +71,5 @@ def _withdraw(cloud: Cloud, caller: Caller, tx: Tx, image: Image) -> None:
     take_quota(cloud, replace(caller, region=image.region), tx)
     tx.images.update(image, is_public=False)
     tx.copies.remove(
-        copy
-        for copy in tx.copies.of_image(image.image_id)
-        if copy.state is CopyState.WHOLE or not tx.copies.disks_on(copy.region, [copy.root])
+        copy for copy in tx.copies.of_image(image.image_id) if copy.state is CopyState.WHOLE or not tx.copies.is_needed([copy])
     )

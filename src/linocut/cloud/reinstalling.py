@@ -113,8 +113,8 @@ def _replace_system_disk(tx: Tx, order: ResetOrder, instance: Instance, image: I
     disk = next(one for one in tx.disks.of([instance.instance_id])[instance.instance_id] if one.usage is DiskUsage.SYSTEM_DISK)
     if order.system_disk_type not in {"", disk.disk_type}:
         raise errors.InvalidValue(f"SystemDisk.DiskType stays {disk.disk_type}.")
-    root = next(one.root for one in tx.images.snapshots_of(image.image_id) if one.usage is DiskUsage.SYSTEM_DISK)
-    tx.disks.replace_content(disk, root, _size(order, disk, image))
+    snapshot = next(one for one in tx.images.snapshots_of(image.image_id) if one.usage is DiskUsage.SYSTEM_DISK)
+    tx.disks.replace_content(disk, snapshot.root, _size(order, disk, image), snapshot.snapshot_id)
 
 
 def _size(order: ResetOrder, disk: Disk, image: Image) -> int:

@@ -168,5 +168,5 @@ def _require_unused(tx: Tx, task: Task) -> None:
         return
     tx.images.hold(image)  # a launch from it holds it, too
     copies = tx.copies.of(image.region, image.image_id)
-    if tx.copies.disks_on(image.region, [copy.root for copy in copies]):
+    if tx.copies.is_used(copies):
         raise errors.TaskNotCancellable(f"Instances stand on image {image.image_id}: it must arrive.")

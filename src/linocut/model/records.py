@@ -161,9 +161,9 @@ class Share:
 class Disk:
     """A writable overlay on a tree, attached to an instance.
 
-    `base_root` is the tree below the overlay, None for an empty disk. `synced_root` and `synced_mark` name the last tree taken
-    from the disk and the mark in the running machine since which writes are recorded. `generation` counts how often the content
-    was thrown away for a fresh overlay.
+    `base_root` is the tree below the overlay, None for an empty disk, and `base_snapshot` the snapshot that it was of.
+    `synced_root` and `synced_mark` name the last tree taken from the disk and the mark in the running machine since which writes
+    are recorded. `generation` counts how often the content was thrown away for a fresh overlay.
     """
 
     disk_id: DiskId
@@ -183,6 +183,7 @@ class Disk:
     delete_with_instance: bool
     created_at: datetime
     generation: int = 0
+    base_snapshot: SnapshotId | None = None
 
 
 _NO_VPC: Final = VpcId("")

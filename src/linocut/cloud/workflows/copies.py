@@ -116,7 +116,7 @@ def fail_copy(cloud: Cloud, resource: str, reason: str) -> None:
         copies = tuple(copy for copy in copies if copy.state is not CopyState.WHOLE)
         if not copies:
             return
-        if tx.copies.disks_on(place.region, [copy.root for copy in copies]):
+        if tx.copies.is_needed(copies):
             tx.copies.renew(copies, f"again-{cloud.now():%s%f}")
             return
         tx.copies.remove(copies)
