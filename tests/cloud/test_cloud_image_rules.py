@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from cloud_bench import ELSEWHERE, REGION, Bench, run_order
 
-from linocut.cloud import images, imaging, launches, publishing, sharing
+from linocut.catalog import ListedSnapshot
+from linocut.cloud import images, imaging, launches, publishing, sharing, snapshots
 from linocut.cloud.caller import Caller
 from linocut.cloud.imaging import CreateOrder
+from linocut.cloud.listing import BlockQuery
 from linocut.model import errors
 from linocut.model.ids import ImageId, SnapshotId
-from linocut.model.records import DiskUsage, Snapshot
+from linocut.model.records import DiskUsage, Snapshot, Tag
 from linocut.model.states import ImageState, SnapshotState
 
 
@@ -234,9 +236,42 @@ def test_a_family_is_of_those_who_see_its_images(bench: Bench) -> None:
     publishing.publish_image(bench.cloud, bench.operator, public, public=True)
     delete(bench, friend, own)
 
-    assert [family_of(bench, caller) for caller in (owner, friend, stranger)] == ["shared", "shared", "public"]
+    assert [family_of(bench, caller) for caller in (owner, friend, stranger)] == ["shared", "public", "public"]
+    publishing.publish_image(bench.cloud, bench.operator, public, public=False)
+    assert family_of(bench, friend) == "shared"
     sharing.unshare_image(bench.cloud, owner, shared, [friend.account.uin])
-    assert family_of(bench, friend) == "public"
+    assert family_of(bench, friend) is None
+
+
+@pytest.mark.parametrize("state", [ImageState.IMPORTFAILED, ImageState.CREATEFAILED])
+def test_a_failed_image_makes_room_for_the_next_of_its_name(bench: Bench, state: ImageState) -> None:
+    owner, other = bench.caller("owner"), bench.caller("other")
+    failed, foreign = bench.image_in(owner, state), bench.image_in(other, state)
+    assert [listed.snapshot.name for listed in listed_snapshots(bench, owner)] == ["web-origin"][: state == "CREATEFAILED"]
+
+    again = bench.image(owner, "web")
+
+    assert "web" in bench.image_names(owner)
+    with bench.cloud.catalog.read() as tx:
+        assert tx.images.find(failed) is None
+        assert tx.images.find(foreign) is not None
+    with pytest.raises(errors.ImageNameTaken):
+        bench.importing(owner, "web")
+    assert len(left(bench, owner)) == len(snapshots_of(bench, again)) + (state == "CREATEFAILED")
+
+
+def listed_snapshots(bench: Bench, owner: Caller) -> tuple[ListedSnapshot, ...]:
+    return snapshots.list_snapshots(bench.cloud, owner, BlockQuery(None, {}, 0, 100)).items
+
+
+def test_tags_are_the_owner_s(bench: Bench) -> None:
+    owner, friend = bench.caller("owner"), bench.caller("friend")
+    image_id = bench.image(owner, tags=(Tag("stage", "golden"),))
+    sharing.share_image(bench.cloud, owner, image_id, [friend.account.uin])
+    for filters in ({"tag:stage": ("golden",)}, {"tag-key": ("stage",)}, {"tag-value": ("golden",)}):
+        query = images.ImageQuery(ids=None, filters=filters, offset=0, limit=20, instance_type=None)
+        assert images.list_images(bench.cloud, owner, query).total == 1
+        assert images.list_images(bench.cloud, friend, query).total == 0
 
 
 def test_dedicated_clusters_cache_no_images(bench: Bench) -> None:

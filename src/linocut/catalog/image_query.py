@@ -26,6 +26,7 @@ from sqlalchemy import (
     Select,
     String,
     Text,
+    and_,
     bindparam,
     case,
     cast,
@@ -327,7 +328,7 @@ def _conditions(shape: _Shape) -> list[ColumnElement[bool]]:
         conditions.append(IMAGES.c.family == _word("family"))
     if shape.deprecated is not None:
         conditions.append(IMAGES.c.deprecated.is_(shape.deprecated))
-    own = TAGS.c.resource_id == IMAGES.c.image_id
+    own = and_(TAGS.c.resource_id == IMAGES.c.image_id, IMAGES.c.owner == _word("caller"))
     for name, column in (("tag_keys", TAGS.c.key), ("tag_values", TAGS.c.value)):
         if name in asked:
             conditions.append(exists().where(own, column.in_(_words(name, shape))))

@@ -87,6 +87,11 @@ class Images:
         """Return the images of every region and account that are in one of the states, oldest first."""
         return self._records(IMAGES.c.state.in_(tuple(states)))
 
+    def failed_named(self, uin: Uin, region: Region, name: str) -> Image | None:
+        """Return the account's image of this name in the region if it failed to come to be."""
+        mine = (IMAGES.c.owner == uin, IMAGES.c.region == region, IMAGES.c.name == name)
+        return next(iter(self._records(*mine, IMAGES.c.state.in_((ImageState.CREATEFAILED, ImageState.IMPORTFAILED)))), None)
+
     def public_in_family(self, uin: Uin, family: str) -> tuple[Image, ...]:
         """Return the account's public images of a family, oldest first."""
         return self._records(IMAGES.c.is_public, IMAGES.c.owner == uin, IMAGES.c.family == family)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import Connection, delete, exists, func, insert, select, union, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, select, union, update
 from sqlalchemy.exc import IntegrityError
 
 from linocut.catalog.page import Page
@@ -12,7 +12,7 @@ from linocut.catalog.schema import COPIES, DISKS, IMAGE_SNAPSHOTS, IMAGES, SNAPS
 from linocut.catalog.snapshot_query import ListedSnapshot, SnapshotQuery, matching
 from linocut.model.ids import ImageId, Region, RootDigest, SnapshotId, Uin
 from linocut.model.records import Snapshot
-from linocut.model.states import SnapshotState
+from linocut.model.states import ImageState, SnapshotState
 
 _COMPLETE: Final = 100
 
@@ -76,8 +76,8 @@ class Snapshots:
         return tuple(ImageId(image_id) for image_id in self._connection.scalars(query))
 
     def list(self, query: SnapshotQuery) -> Page[ListedSnapshot]:
-        """Return a page of the account's snapshots in the region."""
-        conditions = matching(query)
+        """Return a page of the account's snapshots in the region, but for those that a failed image waited for."""
+        conditions = [*matching(query), ~_never_comes()]
         total = self._connection.execute(select(func.count()).select_from(SNAPSHOTS).where(*conditions)).scalar_one()
         created = SNAPSHOTS.c.created_at.asc() if query.oldest_first else SNAPSHOTS.c.created_at.desc()
         source = SNAPSHOTS.outerjoin(DISKS, DISKS.c.disk_id == SNAPSHOTS.c.disk_id)
@@ -115,3 +115,10 @@ class Snapshots:
         mine = (SNAPSHOTS.c.owner == uin, SNAPSHOTS.c.region == region)
         query = select(SNAPSHOTS).where(*mine).order_by(SNAPSHOTS.c.created_at, SNAPSHOTS.c.snapshot_id)
         return tuple(record_of(Snapshot, row) for row in self._connection.execute(query).mappings())
+
+
+def _never_comes() -> ColumnElement[bool]:
+    failed = IMAGES.c.state.in_((ImageState.CREATEFAILED, ImageState.IMPORTFAILED))
+    link = IMAGE_SNAPSHOTS.join(IMAGES, IMAGES.c.image_id == IMAGE_SNAPSHOTS.c.image_id)
+    waiting = select(IMAGE_SNAPSHOTS.c.snapshot_id).select_from(link).where(failed)
+    return and_(SNAPSHOTS.c.state == SnapshotState.CREATING, SNAPSHOTS.c.snapshot_id.in_(waiting))

@@ -153,13 +153,14 @@ def delete_images(cloud: Cloud, caller: Caller, image_ids: Sequence[str], *, del
 def image_of_family(cloud: Cloud, caller: Caller, family: str) -> VisibleImage | None:
     """Return the image that a family stands for, or None: the newest that is NORMAL, or being exported, and not deprecated.
 
-    A caller's own images come before those shared to it, and these before public ones, whatever their age: who builds a newer
-    `debian-12` gets it. Raises ImageFamilyInvalid. Source: CVM DescribeImageFromFamily.
+    A caller's own images come before public ones, whatever their age: who builds a newer `debian-12` gets it. Those shared to it
+    come last, so that nobody can put an image of theirs in the place of a public one. Raises ImageFamilyInvalid.
+    Source: CVM DescribeImageFromFamily.
     """
     if not rules.image_family(family):
         raise errors.ImageFamilyInvalid("ImageFamily is empty.")
     with cloud.catalog.read() as tx:
-        for kind in (ImageType.PRIVATE_IMAGE, ImageType.SHARED_IMAGE, ImageType.PUBLIC_IMAGE):
+        for kind in (ImageType.PRIVATE_IMAGE, ImageType.PUBLIC_IMAGE, ImageType.SHARED_IMAGE):
             page = tx.images.visible(
                 CatalogQuery(
                     caller=caller.account.uin,

@@ -44,7 +44,15 @@ def new_snapshot(cloud: Cloud, caller: Caller, image: Image, *, usage: DiskUsage
 
 
 def add_new_image(tx: Tx, image: Image, snapshots: tuple[Snapshot, ...]) -> None:
-    """Write the rows of an image and its snapshots, the system disk's first. Raises ImageNameTaken."""
+    """Write the rows of an image and its snapshots, the system disk's first.
+
+    A failed image of that name makes room: it only says what came of an earlier attempt. Raises ImageNameTaken.
+    """
+    failed = tx.images.failed_named(image.owner, image.region, image.name)
+    if failed is not None:
+        unfinished = tx.snapshots.bound(failed.image_id)
+        tx.images.remove(failed)
+        tx.snapshots.remove(unfinished)
     for snapshot in snapshots:
         tx.snapshots.add(snapshot)
     tx.images.add(image, [snapshot.snapshot_id for snapshot in snapshots])

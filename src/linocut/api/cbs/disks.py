@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from linocut.api.cbs.shapes import LIST_CODES, OrderedPageRequest, Placement, beijing_time, block_query
-from linocut.api.cvm.shapes import Tag, tag_list
+from linocut.api.cbs.shapes import LIST_CODES, OrderedPageRequest, Placement, block_query
+from linocut.api.cvm.shapes import Tag, beijing_time, tag_list
 from linocut.api.envelope import Answer, Shape
 from linocut.api.table import Action
 from linocut.cloud import disks

@@ -1,7 +1,6 @@
 """Structures that the actions of CBS share, and the small conversions between them and the model."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from linocut.api.codes import Codes, codes
@@ -9,8 +8,6 @@ from linocut.api.cvm.shapes import Filter, PageRequest, filters_by_name, ids_ask
 from linocut.api.envelope import Shape
 from linocut.cloud.listing import BlockQuery
 from linocut.model import errors
-
-_BEIJING: Final = timezone(timedelta(hours=8))
 
 LIST_CODES: Final[Codes] = codes(
     errors.InvalidValue,
@@ -58,8 +55,3 @@ def block_query(request: OrderedPageRequest, ids: Iterable[str], order_fields: f
         limit=request.limit,
         oldest_first=request.order == "ASC",
     )
-
-
-def beijing_time(moment: datetime) -> str:
-    """Return a time as CBS writes it, in Beijing: `2026-11-23 15:00:00`."""
-    return moment.astimezone(_BEIJING).strftime("%Y-%m-%d %H:%M:%S")

@@ -135,7 +135,7 @@ def _image(visible: VisibleImage, caller: Caller) -> Image:
             for snapshot in visible.snapshots
             if visible.image_type is not ImageType.PUBLIC_IMAGE
         ],
-        tags=tag_list(image.tags),
+        tags=tag_list(image.tags if image.owner == caller.account.uin else ()),
     )
 
 

@@ -1,7 +1,7 @@
 """Structures that several actions share, and the small conversions between them and the model."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated
 
 import msgspec
@@ -16,6 +16,7 @@ Ids = Annotated[list[str], msgspec.Meta(min_length=1)]
 
 DEFAULT_LIMIT = 20
 _CHINESE = "zh-CN"
+_BEIJING = timezone(timedelta(hours=8))
 
 
 class Tag(Shape):
@@ -79,6 +80,11 @@ def tag_list(tags: Iterable[records.Tag]) -> list[Tag]:
 def wire_time(moment: datetime) -> str:
     """Return a time as CVM writes it: `2026-11-23T07:00:00Z`."""
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def beijing_time(moment: datetime) -> str:
+    """Return a time as CBS and VPC write it, in Beijing: `2026-11-23 15:00:00`."""
+    return moment.astimezone(_BEIJING).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def os_name(name: str, caller: Caller) -> str:

@@ -10,11 +10,11 @@ from typing import Any, Final
 from msgspec import field
 
 from linocut.api.codes import codes
-from linocut.api.cvm.shapes import Filter, filters_by_name
+from linocut.api.cvm.shapes import Filter, beijing_time, filters_by_name
 from linocut.api.envelope import Answer, Shape
 from linocut.api.parameters import AsksNothing, Int, is_empty, is_one_of, never_asks
 from linocut.api.table import Action
-from linocut.api.vpc.shapes import NAME_CODES, vpc_time
+from linocut.api.vpc.shapes import NAME_CODES
 from linocut.cloud import listing, security_rules
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
@@ -177,7 +177,7 @@ def _present(
             security_group_id=rule.group_id,
             action=rule.action.value,
             policy_description=rule.description,
-            modify_time=vpc_time(rule.modified_at or group.updated_at),
+            modify_time=beijing_time(rule.modified_at or group.updated_at),
         )
         for place, rule in enumerate(rules)
         if _matches(rule, filters)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec import field
 
 from linocut.api.codes import codes
-from linocut.api.cvm.shapes import Filter, Ids, Tag, tag_list
+from linocut.api.cvm.shapes import Filter, Ids, Tag, beijing_time, tag_list
 from linocut.api.envelope import Answer, Shape
 from linocut.api.table import Action
 from linocut.api.vpc.policies import RULE_CODES, RULES, UNSUPPORTED_IN_SET, SecurityGroupPolicySet, asked_rules
@@ -21,7 +21,6 @@ from linocut.api.vpc.shapes import (
     TextPageRequest,
     network_query,
     plain_tags,
-    vpc_time,
 )
 from linocut.cloud import security_groups
 from linocut.cloud.caller import Caller
@@ -230,8 +229,8 @@ def _group(group: networks.SecurityGroup) -> SecurityGroup:
         security_group_name=group.name,
         security_group_desc=group.description,
         is_default=group.is_default,
-        created_time=vpc_time(group.created_at),
-        update_time=vpc_time(group.updated_at),
+        created_time=beijing_time(group.created_at),
+        update_time=beijing_time(group.updated_at),
         tag_set=tag_list(group.tags),
     )
 

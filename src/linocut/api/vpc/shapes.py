@@ -1,7 +1,6 @@
 """What the actions of this service share: pages in texts, times, and the codes of lists and of new things."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 from linocut.api.cvm.shapes import DEFAULT_LIMIT, Filter, Tag, filters_by_name, ids_asked
@@ -43,11 +42,6 @@ def plain_tags(tags: Iterable[Tag]) -> tuple[records.Tag, ...]:
 def optional_truth(parameter: str, text: str) -> bool | None:
     """Return what a text says that means true or false, None for an empty one. Raises InvalidValue."""
     return rules.truth(parameter, text) if text else None
-
-
-def vpc_time(moment: datetime) -> str:
-    """Return a time as this service writes it: `2026-11-23 07:00:00`, in UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _number(parameter: str, text: str, otherwise: int) -> int:

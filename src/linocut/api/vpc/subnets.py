@@ -5,7 +5,7 @@ from typing import Any, Final
 from msgspec import field
 
 from linocut.api.codes import codes
-from linocut.api.cvm.shapes import Filter, Tag, tag_list
+from linocut.api.cvm.shapes import Filter, Tag, beijing_time, tag_list
 from linocut.api.envelope import Answer, Shape
 from linocut.api.parameters import is_empty
 from linocut.api.table import Action
@@ -17,7 +17,6 @@ from linocut.api.vpc.shapes import (
     network_query,
     optional_truth,
     plain_tags,
-    vpc_time,
 )
 from linocut.cloud import networks
 from linocut.cloud.caller import Caller
@@ -142,7 +141,7 @@ def _subnet(view: SubnetView) -> Subnet:
         enable_broadcast=subnet.broadcast,
         zone=subnet.zone,
         route_table_id=view.vpc.route_table_id,
-        created_time=vpc_time(subnet.created_at),
+        created_time=beijing_time(subnet.created_at),
         available_ip_address_count=view.free,
         total_ip_address_count=subnet.places,
         tag_set=tag_list(subnet.tags),

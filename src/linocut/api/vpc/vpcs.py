@@ -6,7 +6,7 @@ from typing import Any, Final
 from msgspec import field
 
 from linocut.api.codes import codes
-from linocut.api.cvm.shapes import Filter, PageRequest, Tag, filters_by_name, ids_asked, tag_list
+from linocut.api.cvm.shapes import Filter, PageRequest, Tag, beijing_time, filters_by_name, ids_asked, tag_list
 from linocut.api.envelope import Answer, Shape
 from linocut.api.parameters import AsksNothing, is_empty, never_asks
 from linocut.api.table import Action
@@ -18,7 +18,6 @@ from linocut.api.vpc.shapes import (
     network_query,
     optional_truth,
     plain_tags,
-    vpc_time,
 )
 from linocut.cloud import networks
 from linocut.cloud.caller import Caller
@@ -227,7 +226,7 @@ def _vpc(vpc: model.Vpc) -> Vpc:
         cidr_block=vpc.cidr,
         is_default=vpc.is_default,
         enable_multicast=vpc.multicast,
-        created_time=vpc_time(vpc.created_at),
+        created_time=beijing_time(vpc.created_at),
         tag_set=tag_list(vpc.tags),
     )
 

@@ -20,6 +20,7 @@ from linocut.model.states import DiskState, InstanceState, OperationState
 
 _GIB: Final = 1024**3
 _TEXT: Final = 1024
+_REINSTALLED_S: Final = 20.0
 
 
 @workflow("run-instance")
@@ -86,6 +87,14 @@ def terminate_instance(instance_id: str) -> None:
 def _reboot(instance_id: str, *, ask: bool, insist: bool) -> None:
     off = power_off(instance_id, ask=ask, insist=insist)
     _settle(instance_id, off if isinstance(off, Failed) else power_on(instance_id))
+
+
+def _patience_s(cloud: Cloud, instance_id: InstanceId) -> float:
+    """Return how long a guest may take to power off: not long where its system is about to be thrown away, broken or not."""
+    with cloud.catalog.read() as tx:
+        instance = tx.instances.find(instance_id)
+    reinstalled = instance is not None and instance.latest_operation == "ResetInstance"
+    return min(cloud.settings.shutdown_timeout_s, _REINSTALLED_S) if reinstalled else cloud.settings.shutdown_timeout_s
 
 
 def _settle(instance_id: str, outcome: Failed | None) -> None:
@@ -169,7 +178,7 @@ def power_on(cloud: Cloud, instance_id: str) -> None:
 def power_off(cloud: Cloud, instance_id: str, *, ask: bool, insist: bool) -> Failed | None:
     """Power the machine off: ask it, or pull the plug, or the one after the other."""
     known = InstanceId(instance_id)
-    if ask and cloud.machines.shut_down(known, timeout_s=cloud.settings.shutdown_timeout_s):
+    if ask and cloud.machines.shut_down(known, timeout_s=_patience_s(cloud, known)):
         return None
     if not insist:
         return Failed("The guest did not power off in time.")
