@@ -143,7 +143,10 @@ def _serve(settings: Settings, listener: socket.socket, *, stop_guests: bool) ->
     _restart_block_servers(cloud)
     engine.launch(cloud)
     machines.watch(lambda instance_id: _attend(cloud, instance_id))
-    reconcile(cloud, engine)
+    try:
+        reconcile(cloud, engine)
+    except Exception:  # the caretaker looks again, and the wire must come up to tell of it
+        _log.exception("reconciling at the start failed")
     caretaker = threading.Thread(target=_care, args=(cloud, engine, stopping), name="caretaker", daemon=True)
     caretaker.start()
 

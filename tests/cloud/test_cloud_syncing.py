@@ -508,3 +508,21 @@ def test_a_copy_whose_disks_stand_on_what_came_another_way_ends_when_it_fails(be
 
     assert bench.image_row(copy.image_id).state is ImageState.CREATEFAILED
     assert bench.image_row(image_id).state is ImageState.NORMAL
+
+
+def test_a_source_out_of_reach_keeps_nothing_else_from_being_mended(bench: Bench, image_id: ImageId, tmp_path: Path) -> None:
+    owner, there = bench.caller("owner"), bench.caller("owner", ELSEWHERE)
+    bench.change(launch_while_syncing=True)
+    with bench.holding():
+        (copy,) = sync(bench, owner, image_id, ELSEWHERE)
+    copy_steps.copy_nodes(f"{copy.region}/{copy.image_id}")
+    (instance_id,) = launches.run_instances(bench.cloud, there, there_order(copy))
+    bench.cloud.stores.store(ELSEWHERE).end_read_through(bench.root)
+    bench.machines.kill(instance_id)
+    source = tmp_path / "own" / "stores" / REGION
+    source.rename(source.with_name("unmounted"))
+    source.write_text("not mounted")
+
+    reconcile(bench.cloud, bench.workflows)
+
+    assert bench.instance_row(instance_id).state is InstanceState.STOPPED

@@ -94,16 +94,15 @@ def forget_arrived(cloud: Cloud, region: Region, roots: Iterable[RootDigest]) ->
             cloud.stores.end_read_through(region, root)
 
 
-def recall(cloud: Cloud) -> None:
-    """Let every tree on its way that a disk stands on be read again. To be called when the service starts."""
+def wanted_elsewhere(cloud: Cloud) -> tuple[tuple[Region, RootDigest, Region], ...]:
+    """Return every tree on its way that a disk needs, with the region that it goes to and the one where it is to be read."""
     with cloud.catalog.read() as tx:
         wanted = {
             (copy.region, copy.root): copy.source_region
             for copy in tx.copies.under_way()
             if copy.state is CopyState.READABLE and tx.copies.is_needed([copy])
         }
-    for (region, root), source in wanted.items():
-        cloud.stores.read_through(region, root, source)
+    return tuple((region, root, source) for (region, root), source in wanted.items())
 
 
 def release_source(tx: Tx, source_image: ImageId) -> None:

@@ -1,11 +1,13 @@
 """Making rows and host agree: at the start of the service, when a machine ends, and once a minute.
 
 Work that was decided but never started is started. Work that ended without moving its row on has failed. A machine that no row
-knows is removed; a row whose machine has ended says so.
+knows is removed; a row whose machine has ended says so. What cannot be mended now is logged, and tried again the next time: it
+keeps nothing else from being mended.
 """
 
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -13,7 +15,7 @@ from typing import Final
 import structlog
 
 from linocut.cloud import tasks
-from linocut.cloud.arrivals import recall
+from linocut.cloud.arrivals import wanted_elsewhere
 from linocut.cloud.context import Cloud
 from linocut.cloud.uploads import remove_stale
 from linocut.cloud.workflows.copies import fail_copy
@@ -45,6 +47,17 @@ def reconcile(cloud: Cloud, engine: Engine) -> None:
     tasks.remove_old(cloud)
 
 
+@contextmanager
+def _alone(what: str) -> Iterator[None]:
+    """Log what goes wrong with one thing, and go on with the others."""
+    try:
+        yield
+    except LostRace:  # somebody else has moved it on
+        _log.info("not mended: it is being changed", what=what)
+    except Exception:  # the next time may be better
+        _log.exception("not mended", what=what)
+
+
 def machine_ended(cloud: Cloud, instance_id: InstanceId) -> None:
     """Say that an instance has stopped, unless an operation on it is under way, which will say so itself."""
     with cloud.catalog.read() as tx:
@@ -60,55 +73,60 @@ def _reconcile_images(cloud: Cloud, engine: Engine) -> None:
     with cloud.catalog.read() as tx:
         images = tx.images.in_states(names)
     for image in images:
-        match engine.progress(names[image.state], image.image_id):
-            case Progress.UNKNOWN:
-                engine.start(names[image.state], image.image_id)
-            case Progress.ENDED:
-                fail_image(cloud, image.image_id, _LOST)
-            case Progress.UNDER_WAY:
-                pass
+        with _alone(image.image_id):
+            match engine.progress(names[image.state], image.image_id):
+                case Progress.UNKNOWN:
+                    engine.start(names[image.state], image.image_id)
+                case Progress.ENDED:
+                    fail_image(cloud, image.image_id, _LOST)
+                case Progress.UNDER_WAY:
+                    pass
 
 
 def _reconcile_exports(cloud: Cloud, engine: Engine) -> None:
     with cloud.catalog.read() as tx:
         exports = tx.exports.all()
     for export in exports:
-        match engine.progress("export-image", export.image_id, key=export.request_id):
-            case Progress.UNKNOWN:
-                engine.start("export-image", export.image_id, key=export.request_id)
-            case Progress.ENDED:
-                end_export(cloud, export.image_id, export.request_id, _LOST)
-            case Progress.UNDER_WAY:
-                pass
+        with _alone(export.image_id):
+            match engine.progress("export-image", export.image_id, key=export.request_id):
+                case Progress.UNKNOWN:
+                    engine.start("export-image", export.image_id, key=export.request_id)
+                case Progress.ENDED:
+                    end_export(cloud, export.image_id, export.request_id, _LOST)
+                case Progress.UNDER_WAY:
+                    pass
 
 
 def _reconcile_copies(cloud: Cloud, engine: Engine) -> None:
     """Start the copies that wait to be, end those that were lost, and let trees on their way be read."""
     with cloud.catalog.read() as tx:
         under_way = {(f"{copy.region}/{copy.image_id}", copy.request_id) for copy in tx.copies.under_way()}
-    recall(cloud)
+    for region, root, source in wanted_elsewhere(cloud):
+        with _alone(f"tree {root} of {source} in {region}"):
+            cloud.stores.read_through(region, root, source)
     for resource, key in sorted(under_way):
-        match engine.progress("copy-image", resource, key=key):
-            case Progress.UNKNOWN:
-                engine.start("copy-image", resource, key=key)
-            case Progress.ENDED:
-                with suppress(LostRace):  # somebody else ends it
+        with _alone(resource):
+            match engine.progress("copy-image", resource, key=key):
+                case Progress.UNKNOWN:
+                    engine.start("copy-image", resource, key=key)
+                case Progress.ENDED:
                     fail_copy(cloud, resource, _LOST)
-            case Progress.UNDER_WAY:
-                pass
+                case Progress.UNDER_WAY:
+                    pass
 
 
 def _reconcile_instances(cloud: Cloud, engine: Engine) -> None:
     with cloud.catalog.read() as tx:
         instances = tx.instances.in_states(InstanceState)
     for instance in instances:
-        match instance.state:
-            case InstanceState.LAUNCH_FAILED:
-                _remove_failed_launch(cloud, instance)
-            case InstanceState.RUNNING | InstanceState.STOPPED:
-                _reconcile_settled(cloud, engine, instance)
-            case _:
-                _reconcile_moving(cloud, engine, instance)
+        with _alone(instance.instance_id):
+            match instance.state:
+                case InstanceState.LAUNCH_FAILED:
+                    _remove_failed_launch(cloud, instance)
+                case InstanceState.RUNNING | InstanceState.STOPPED:
+                    _reconcile_settled(cloud, engine, instance)
+                case _:
+                    _reconcile_moving(cloud, engine, instance)
 
 
 def _reconcile_settled(cloud: Cloud, engine: Engine, instance: Instance) -> None:
@@ -196,7 +214,8 @@ def _remove_strange_machines(cloud: Cloud) -> None:
             instance = tx.instances.find(instance_id)
         if instance is None or instance.state is InstanceState.LAUNCH_FAILED:
             _log.warning("machine of no instance is removed", instance=instance_id, running=state is MachineState.RUNNING)
-            cloud.machines.destroy(instance_id)
+            with _alone(instance_id):
+                cloud.machines.destroy(instance_id)
 
 
 def _remove_strange_files(cloud: Cloud) -> None:
