@@ -26,7 +26,6 @@ from sqlalchemy import (
     Select,
     String,
     Text,
-    and_,
     bindparam,
     case,
     cast,
@@ -328,13 +327,14 @@ def _conditions(shape: _Shape) -> list[ColumnElement[bool]]:
         conditions.append(IMAGES.c.family == _word("family"))
     if shape.deprecated is not None:
         conditions.append(IMAGES.c.deprecated.is_(shape.deprecated))
-    own = and_(TAGS.c.resource_id == IMAGES.c.image_id, IMAGES.c.owner == _word("caller"))
+    own = TAGS.c.resource_id == IMAGES.c.image_id
+    mine = IMAGES.c.owner == _word("caller")
     for name, column in (("tag_keys", TAGS.c.key), ("tag_values", TAGS.c.value)):
         if name in asked:
-            conditions.append(exists().where(own, column.in_(_words(name, shape))))
+            conditions += [mine, exists().where(own, column.in_(_words(name, shape)))]
     for place, length in enumerate(shape.tags):
         wanted = [_word(f"tag_{place}_{number}") for number in range(length)]
-        conditions.append(exists().where(own, TAGS.c.key == _word(f"tag_{place}"), TAGS.c.value.in_(wanted)))
+        conditions += [mine, exists().where(own, TAGS.c.key == _word(f"tag_{place}"), TAGS.c.value.in_(wanted))]
     return conditions
 
 
