@@ -134,9 +134,21 @@ def test_a_bucket_that_is_closed_to_us_says_so(tmp_path: Path) -> None:
 
 def test_a_directory_that_takes_nothing_says_so(file: Path, tmp_path: Path) -> None:
     bucket = Bucket.open(f"file://{tmp_path}/buckets", "golden-1")
+    (tmp_path / "buckets" / "golden-1").mkdir(parents=True)
     (tmp_path / "buckets" / "golden-1" / "taken").write_text("in the way")
     with pytest.raises(PutFailed):
         put(bucket, "taken/a.raw", file)
+
+
+def test_looking_into_a_bucket_that_is_not_there_makes_nothing(tmp_path: Path) -> None:
+    bucket = Bucket.open(f"file://{tmp_path}/buckets", "golden-1")
+
+    assert bucket.info("a.raw") is None
+    assert list(bucket.list()) == []
+    with pytest.raises(FetchFailed):
+        list(bucket.read("a.raw"))
+    bucket.delete("a.raw")
+    assert not (tmp_path / "buckets").exists()
 
 
 @pytest.mark.parametrize(

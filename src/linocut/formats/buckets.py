@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
-from obstore.store import LocalStore, S3Store
+from obstore.store import LocalStore, MemoryStore, S3Store
 
 from linocut.formats.disk import DiskLimits
 from linocut.formats.errors import Cancelled, DiskTooLarge, FetchFailed, NoSpace, PutFailed
@@ -60,13 +60,19 @@ def is_file_key(key: str) -> bool:
 class Bucket:
     """One bucket. Its verbs raise FetchFailed or PutFailed where the store does not answer."""
 
-    def __init__(self, store: Any, directory: Path | None) -> None:  # noqa: ANN401 - obstore's store union
-        self._store = store
+    def __init__(self, remote: S3Store | None, directory: Path | None) -> None:
+        self._remote = remote
         self._directory = directory
+
+    @property
+    def _store(self) -> Any:  # noqa: ANN401 - obstore's store union
+        if self._directory is None:
+            return self._remote
+        return LocalStore(self._directory) if self._directory.is_dir() else MemoryStore()  # which is empty, too
 
     @classmethod
     def open(cls, base: str, name: str) -> Self:
-        """Open the bucket of that name; its name has been checked. A directory is made when it is missing.
+        """Open the bucket of that name; its name has been checked. One that is not there is empty, and is made by `put`.
 
         Below ``s3://bucket/prefix`` it is a folder of that bucket; with ``s3://?…`` it is a bucket of the endpoint's own.
         Raises FetchFailed.
@@ -80,7 +86,9 @@ class Bucket:
     def _open(cls, parts: SplitResult, name: str) -> Self:
         if parts.scheme == "file":
             directory = Path(unquote(parts.path)) / name
-            return cls(LocalStore(directory, mkdir=True), directory)
+            with suppress(FileNotFoundError):
+                directory.stat()
+            return cls(None, directory)
         options = dict(parse_qsl(parts.query))
         client: Any = {"allow_http": True} if options.get("endpoint", "").startswith("http://") else {}
         config: Any = options
@@ -165,7 +173,7 @@ def _put_local(directory: Path, key: str, file: Path) -> None:
     draft = incoming / f"{file.name}-{secrets.token_hex(4)}"
     target = directory / key
     try:
-        incoming.mkdir(mode=0o700, exist_ok=True)
+        incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         for stale in incoming.glob(f"{file.name}-????????"):
             stale.unlink(missing_ok=True)
