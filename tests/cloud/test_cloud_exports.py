@@ -9,6 +9,8 @@ from cloud_bench import DISK, Bench, import_order
 from linocut.cloud import buckets, exports, images, imports, publishing, sharing, tasks
 from linocut.cloud.caller import Caller
 from linocut.cloud.exports import ExportOrder
+from linocut.cloud.workflows import exports as export_steps
+from linocut.cloud.workflows.durable import Failed
 from linocut.cloud.workflows.reconcile import reconcile
 from linocut.model import errors
 from linocut.model.errors import Refusal
@@ -217,6 +219,78 @@ def test_a_cancelled_export_ends_so_and_leaves_no_file(bench: Bench) -> None:
     assert task_of(bench, owner, begun.task_id).state is TaskState.CANCELLED
     assert bench.image_row(image_id).state is ImageState.NORMAL
     assert exported(bench, owner) == {}
+
+
+def in_two_files(bench: Bench, owner: Caller) -> tuple[str, list[Path]]:
+    """Return an image of two disks, with where the files of an export of it will be, in the order of their coming."""
+    image_id = bench.image(owner, data_disk_urls=("http://127.0.0.1:1/data.raw",))
+    begun = exports.export_images(bench.cloud, owner, order(owner, image_id))
+    assert begun is not None
+    folder = bench.cloud.settings.state / "buckets" / bucket_of(owner)
+    return image_id, [folder / key for key in begun.keys]
+
+
+def test_an_export_that_fails_halfway_leaves_no_half(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id, (first, second) = in_two_files(bench, owner)
+    first.unlink()
+    second.unlink()
+    second.mkdir()
+    (second / "in the way").touch()
+
+    begun = exports.export_images(bench.cloud, owner_again(bench), order(owner, image_id))
+
+    assert begun is not None
+    assert task_of(bench, owner, begun.task_id).state is TaskState.FAILED
+    assert not first.exists()
+
+
+def test_what_an_earlier_export_left_is_not_withdrawn(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id, files = in_two_files(bench, owner)
+    with bench.holding():
+        begun = exports.export_images(bench.cloud, owner_again(bench), order(owner, image_id))
+    assert begun is not None
+    files[1].unlink()
+    for position in (0, 1):
+        export_steps.write_file(image_id, position, 2)
+    free = export_steps.find_free(image_id)
+    assert free == [1]
+    for position in (0, 1):
+        export_steps.put_file(image_id, position, 2)
+    assert all(file.exists() for file in files)
+
+    export_steps.withdraw_files(image_id, free)
+
+    assert [file.read_bytes() == DISK for file in files if file.exists()] == [True]
+    assert files[0].exists()
+
+
+def test_an_export_that_is_cancelled_before_its_first_file_is_there_loses_none(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id, files = in_two_files(bench, owner)
+    with bench.holding():
+        begun = exports.export_images(bench.cloud, owner_again(bench), order(owner, image_id))
+    assert begun is not None
+    tasks.cancel_task(bench.cloud, owner, begun.task_id)
+    bench.workflows.run(bench.workflows.asked[-1])
+
+    assert task_of(bench, owner, begun.task_id).state is TaskState.CANCELLED
+    assert [file.read_bytes() == DISK for file in files] == [True, True]
+
+
+def test_files_that_cannot_be_withdrawn_are_named(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id, files = in_two_files(bench, owner)
+    with bench.holding():
+        exports.export_images(bench.cloud, owner_again(bench), order(owner, image_id))
+    files[0].unlink()
+    files[0].mkdir()
+
+    failed = export_steps.withdraw_files(image_id, [0])
+
+    assert isinstance(failed, Failed)
+    assert files[0].name in failed.reason
 
 
 def test_an_export_that_fails_says_why_and_the_image_is_normal_again(bench: Bench) -> None:

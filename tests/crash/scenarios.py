@@ -356,7 +356,14 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     ),
     "a copy that fails": Scenario(("copy-image.record-failed",), _hide_base, _copy_base, _check_failed_copy, _show_base),
     "exporting": Scenario(
-        ("export-image.start", "export-image.plan", "export-image.write", "export-image.put", "export-image.settle"),
+        (
+            "export-image.start",
+            "export-image.plan",
+            "export-image.write",
+            "export-image.find-free",
+            "export-image.put",
+            "export-image.settle",
+        ),
         lambda world: str(_bucket(world)),
         _export,
         _check_exported,

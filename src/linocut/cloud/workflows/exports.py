@@ -1,6 +1,7 @@
 """How an image becomes files of a bucket: each disk is written to a file here, whole, and only then gets its name there.
 
-A step that is killed is repeated from its beginning, and what it had written is replaced. Undoing is removing the files.
+A step that is killed is repeated from its beginning, and what it had written is replaced. Undoing is removing the files whose
+names were free before. What an earlier export left under a name holds the same disk, so a newer file in its place stays.
 """
 
 import os
@@ -13,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from linocut.blocks import CHUNK_BYTES, Tree
 from linocut.cloud import tasks
 from linocut.cloud.buckets import open_bucket
 from linocut.cloud.context import Cloud
 from linocut.cloud.workflows.durable import Failed, step, workflow
-from linocut.formats import DIRECT_FORMATS, DiskFormat, DiskLimits, convert_out, write_disk
+from linocut.formats import DIRECT_FORMATS, DiskFormat, DiskLimits, FetchFailed, FormatError, convert_out, write_disk
 from linocut.model import errors
 from linocut.model.ids import ImageId
 from linocut.model.records import Export, Snapshot
@@ -30,6 +33,7 @@ _SLACK_BYTES: Final = 64 * 1024**2
 _FOLDER_MODE: Final = 0o711
 _READERS: Final = 2
 _READ_AHEAD: Final = 16
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +53,29 @@ def export_image(image_id: str) -> None:
     if isinstance(plan, Failed):
         return
     request_id, count = plan
-    failed = _export_all(image_id, count)
-    settled = settle_export(image_id, request_id, failed.reason if failed else "")
-    if isinstance(settled, Failed):
-        withdraw_files(image_id)
-        settle_export(image_id, request_id, settled.reason)
+    free = _write_all(image_id, count)
+    failed = free if isinstance(free, Failed) else _put_all(image_id, count)
+    if failed is None:
+        settled = settle_export(image_id, request_id, "")
+        failed = settled if isinstance(settled, Failed) else None
+    if failed is not None:
+        withdrawn = None if isinstance(free, Failed) else withdraw_files(image_id, free)
+        left = f" {withdrawn.reason}" if isinstance(withdrawn, Failed) else ""
+        settle_export(image_id, request_id, f"{failed.reason}{left}")
 
 
-def _export_all(image_id: str, count: int) -> Failed | None:
+def _write_all(image_id: str, count: int) -> list[int] | Failed:
     for position in range(count):
         written = write_file(image_id, position, count)
         if isinstance(written, Failed):
             return written
+    return find_free(image_id)
+
+
+def _put_all(image_id: str, count: int) -> Failed | None:
     for position in range(count):
         put = put_file(image_id, position, count)
         if isinstance(put, Failed):
-            withdraw_files(image_id)
             return put
     return None
 
@@ -99,6 +110,14 @@ def write_file(cloud: Cloud, image_id: str, position: int, count: int) -> None:
     )
 
 
+@step("export-image.find-free")
+def find_free(cloud: Cloud, image_id: str) -> list[int]:
+    """Return which of the files have names that the bucket does not have yet."""
+    export, _ = _read(cloud, image_id)
+    bucket = open_bucket(cloud, export.bucket)
+    return [position for position, key in enumerate(export.keys) if bucket.info(key) is None]
+
+
 @step("export-image.put")
 def put_file(cloud: Cloud, image_id: str, position: int, count: int) -> None:
     """Bring a file into the bucket, under its name."""
@@ -114,12 +133,18 @@ def put_file(cloud: Cloud, image_id: str, position: int, count: int) -> None:
 
 
 @step("export-image.withdraw")
-def withdraw_files(cloud: Cloud, image_id: str) -> None:
-    """Take back the files of an export that failed on its way into the bucket."""
+def withdraw_files(cloud: Cloud, image_id: str, positions: list[int]) -> None:
+    """Take back those files of an export that failed on its way into the bucket; fail with the names of those that stay."""
     export, _ = _read(cloud, image_id)
-    bucket = open_bucket(cloud, export.bucket)
-    for key in export.keys:
-        bucket.delete(key)
+    left = []
+    for key in (export.keys[position] for position in positions):
+        try:
+            open_bucket(cloud, export.bucket).delete(key)
+        except FormatError as error:
+            left.append(key)
+            _log.warning("file is not withdrawn", bucket=export.bucket, key=key, why=error.detail)
+    if left:
+        raise FetchFailed(f"The bucket may keep parts of it: {', '.join(left)}.", export.bucket)
 
 
 @step("export-image.settle")
