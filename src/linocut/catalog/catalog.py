@@ -72,12 +72,12 @@ class Catalog:
     def open(cls, url: str) -> Self:
         """Open the database of a `sqlite:///file` or `postgresql://…` URL, and bring its tables up to date.
 
-        Any number of threads and processes may do so at once. Raises ValueError for any other URL.
+        Any number of threads and processes may do so at once. Raises ValueError for any other URL, and for tables that cannot be
+        brought up to date.
         """
         engines = connect(url)
         try:
-            with engines.writer.begin() as connection:
-                migrate(connection)
+            migrate(engines.writer)
         except BaseException:
             engines.dispose()
             raise
