@@ -188,8 +188,11 @@ def test_disks_come_in_the_order_of_their_positions(catalog: Catalog) -> None:
             other.instance_id: (),
             one.instance_id: (system, data[1], data[0]),
         }
+        tx.tags.replace("cvm", "volume", system.disk_id, (), (Tag("k", "v"),))
+        assert tx.tags.of([system.disk_id]) == {system.disk_id: (Tag("k", "v"),)}
         tx.disks.remove_of(one.instance_id)
         assert tx.disks.of([one.instance_id]) == {one.instance_id: ()}
+        assert tx.tags.of([system.disk_id]) == {}
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(DiskState, DiskState)))

@@ -190,7 +190,8 @@ def test_an_instance_is_created_read_reinstalled_stopped_and_destroyed(terraform
     assert (instance.ImageId, [one.DiskId for one in instance.DataDisks]) == (other, [data_disk])
 
     sdk.ModifyInstancesAttribute(InstanceIds=[instance_id], InstanceName="renamed")
-    terraform.set_tags("instance", instance_id, {"k": "w"})
+    for kind, resource_id in (("instance", instance_id), ("volume", instance.SystemDisk.DiskId), ("volume", data_disk)):
+        terraform.set_tags(kind, resource_id, {"k": "w"})
     sdk.StopInstances(InstanceIds=[instance_id], StopType="SOFT_FIRST", StoppedMode="KEEP_CHARGING")
     terraform.await_state(instance_id, "STOPPED")
     sdk.ResetInstancesPassword(InstanceIds=[instance_id], Password="Passw0rd-3")
@@ -200,7 +201,11 @@ def test_an_instance_is_created_read_reinstalled_stopped_and_destroyed(terraform
     instance = terraform.read_instance(instance_id)
     assert (instance.InstanceName, terraform.tags("instance", instance_id)) == ("renamed", {"k": "w"})
 
+    tagged = [{"Name": "tag:k", "Values": ["w"]}]
+    disks = terraform.cbs.DescribeDisks(Filters=tagged).DiskSet
+    assert {one.DiskId for one in disks} == {instance.SystemDisk.DiskId, data_disk}
     terraform.destroy_instance(instance_id)
+    assert terraform.tags("volume", data_disk) == {}
 
 
 def test_a_key_pair_is_made_bound_changed_and_destroyed(terraform: Terraform, sdk: Sdk, disk_url: str) -> None:

@@ -10,7 +10,7 @@ from linocut.catalog.disk_query import DiskQuery, ListedDisk, matching
 from linocut.catalog.page import Page
 from linocut.catalog.rows import batches, guarded_update, lost_race, record_of, values_of
 from linocut.catalog.schema import DISKS, INSTANCES, SNAPSHOTS
-from linocut.catalog.tags import tags_of
+from linocut.catalog.tags import drop_tags, tags_of
 from linocut.model.ids import DiskId, InstanceId, RootDigest, SnapshotId
 from linocut.model.records import Disk
 from linocut.model.states import DISK_MOVES, DiskState
@@ -120,5 +120,7 @@ class Disks:
         return changed
 
     def remove_of(self, instance_id: InstanceId) -> None:
-        """Remove every disk of the instance."""
-        self._connection.execute(delete(DISKS).where(DISKS.c.instance_id == instance_id))
+        """Remove every disk of the instance, and their tags."""
+        own = DISKS.c.instance_id == instance_id
+        drop_tags(self._connection, self._connection.scalars(select(DISKS.c.disk_id).where(own)).all())
+        self._connection.execute(delete(DISKS).where(own))
