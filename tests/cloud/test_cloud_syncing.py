@@ -521,7 +521,6 @@ def test_a_source_out_of_reach_keeps_nothing_else_from_being_mended(bench: Bench
     bench.machines.kill(instance_id)
     source = tmp_path / "own" / "stores" / REGION
     source.rename(source.with_name("unmounted"))
-    source.write_text("not mounted")
 
     reconcile(bench.cloud, bench.workflows)
 
