@@ -7,6 +7,8 @@ from cloud_bench import ELSEWHERE, REGION, Bench, import_order
 
 from linocut.cloud import images, imaging, imports, uploads
 from linocut.cloud.imaging import CreateOrder
+from linocut.cloud.workflows import images as image_steps
+from linocut.cloud.workflows.durable import Failed
 from linocut.model import errors
 from linocut.model.errors import Refusal
 from linocut.model.states import ImageState, SnapshotState
@@ -257,3 +259,24 @@ def test_an_order_that_makes_no_sense_is_refused_and_leaves_nothing(bench: Bench
             imports.import_image(bench.cloud, bench.caller("owner"), import_order(**changes))
     assert bench.rows() == ((), ())
     assert bench.workflows.asked == []
+
+
+def test_a_guest_runs_again_although_its_failed_image_is_deleted_meanwhile(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    instance_id = bench.instance(owner)
+
+    with bench.holding():
+        image_id = imaging.create_image(bench.cloud, owner, CreateOrder("golden", instance_id, force_poweroff=True))
+    assert image_id is not None
+    source = image_steps.plan_image(image_id)
+    assert not isinstance(source, Failed)
+    assert image_steps.quiesce(image_id) is True
+    image_steps.record_failed(image_id, "It broke.")
+    images.delete_images(bench.cloud, owner, [image_id], delete_snapshots=True, dry_run=False)
+
+    image_steps.resume(*source)
+    image_steps.release_instance(source[0], "It broke.")
+
+    instance = bench.instance_row(instance_id)
+    assert (instance.state, instance.latest_operation_state) == ("RUNNING", "FAILED")
+    assert instance.latest_operation_error == "It broke."

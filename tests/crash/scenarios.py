@@ -327,6 +327,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "imaging a running instance": Scenario(
         (
             "create-image.start",
+            "create-image.plan",
             "create-image.copy",
             "create-image.record",
             "create-image.confirm",

@@ -38,7 +38,7 @@ from linocut.formats import (
 )
 from linocut.machines import MarkGone, NbdExport
 from linocut.model import errors
-from linocut.model.ids import DiskId, ImageId, InstanceId, RootDigest, SnapshotId
+from linocut.model.ids import DiskId, ImageId, InstanceId, Region, RootDigest, SnapshotId
 from linocut.model.records import Disk, Image, Snapshot
 from linocut.model.states import ImageState, InstanceState, SnapshotState
 
@@ -87,6 +87,10 @@ def _import_all(image_id: str, count: int) -> list[Stored] | Failed:
 @workflow("create-image")
 def create_image(image_id: str) -> None:
     """Take an image of an instance."""
+    source = plan_image(image_id)
+    if isinstance(source, Failed):
+        record_failed(image_id, source.reason)
+        return
     was_running = quiesce(image_id)
     copied = was_running if isinstance(was_running, Failed) else copy_disks(image_id)
     recorded = copied if isinstance(copied, Failed) else record_created(image_id, copied)
@@ -94,9 +98,9 @@ def create_image(image_id: str) -> None:
         record_failed(image_id, recorded.reason)
     elif not isinstance(copied, Failed):
         confirm_marks(image_id, copied)
-    resumed = resume(image_id) if was_running is True else None
+    resumed = resume(*source) if was_running is True else None
     reason = next((each.reason for each in (recorded, resumed) if isinstance(each, Failed)), "")
-    release_instance(image_id, reason)
+    release_instance(source[0], reason)
 
 
 @step("import-image.plan")
@@ -176,6 +180,13 @@ def tidy_import(cloud: Cloud, image_id: str) -> None:
         tx.images.forget_source(ImageId(image_id))
 
 
+@step("create-image.plan")
+def plan_image(cloud: Cloud, image_id: str) -> tuple[InstanceId, Region]:
+    """Return of which instance the image is to be, and where that is: a failed image may be deleted before all is done."""
+    image, _ = _read(cloud, image_id)
+    return _source(image), image.region
+
+
 @step("create-image.quiesce")
 def quiesce(cloud: Cloud, image_id: str) -> bool:
     """Power the instance off where that was asked for; return whether it has to be powered on again.
@@ -232,18 +243,16 @@ def confirm_marks(cloud: Cloud, image_id: str, stored: list[Stored]) -> None:
 
 
 @step("create-image.resume")
-def resume(cloud: Cloud, image_id: str) -> None:
+def resume(cloud: Cloud, instance_id: InstanceId, region: Region) -> None:
     """Power the instance on again."""
-    image, _ = _read(cloud, image_id)
-    cloud.stores.server(image.region)
-    cloud.machines.start(_source(image))
+    cloud.stores.server(region)
+    cloud.machines.start(instance_id)
 
 
 @step("create-image.release")
-def release_instance(cloud: Cloud, image_id: str, reason: str) -> None:
+def release_instance(cloud: Cloud, instance_id: InstanceId, reason: str) -> None:
     """Let the instance take other operations again."""
-    image, _ = _read(cloud, image_id)
-    settle_row(cloud, _source(image), reason)
+    settle_row(cloud, instance_id, reason)
 
 
 @step("image.record-failed")
