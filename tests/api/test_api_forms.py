@@ -12,7 +12,8 @@ from sdk_requests import FORMS, Form, Written, written
 from signed_calls import Person, Request, code_of, headers_of
 from tencentcloud.common.sign import Sign
 
-from linocut.api.failures import COMMON_CODES
+from linocut.api.failures import COMMON_CODES, Failure
+from linocut.api.multipart import read_multipart
 
 FLAT = [form for form in FORMS.values() if form.method == "GET" or form.sign != "TC3-HMAC-SHA256"]
 OLD = [form for form in FORMS.values() if form.sign != "TC3-HMAC-SHA256"]
@@ -221,12 +222,40 @@ _NAMED = b'--b\r\nContent-Disposition: form-data; name="Limit"\r\n'
         ("multipart/form-data; boundary=b", b"", "OK"),
         ("multipart/form-data; boundary=b", b"--b--", "OK"),
         ("multipart/form-data; boundary=b", b"\r\n--b" * 5000, "InvalidRequest"),
+        ("multipart/form-data; boundary=b; boundary=c", b"--b--", "InvalidRequest"),
+        ("multipart/form-data; boundary=" + "b" * 71, b"--b--", "InvalidRequest"),
+        ("multipart/form-data; boundary=b", _NAMED.replace(b";", b";\n") + b"\r\n5\r\n--b--", "InvalidRequest"),
+        (
+            "multipart/form-data; boundary=b",
+            _NAMED.replace(b";", b"; x=" + b"y" * 9000 + b";") + b"\r\n5\r\n--b--",
+            "InvalidRequest",
+        ),
         ("application/octet-stream", b"", "UnsupportedProtocol"),
         ("text/plain", b"{}", "UnsupportedProtocol"),
     ],
 )
 def test_a_multipart_body_is_read_strictly(person: Person, content_type: str, body: bytes, code: str) -> None:
     assert code_of(person.send(Request(content_type=content_type, body=body))) == code
+
+
+_NAMES = b';name="a";' * 150_000
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data;" + _NAMES + b"\nx\r\n\r\n5\r\n--b--\r\n"),
+        ("multipart/form-data;" + ";boundary=a;" * 5000 + "\nx", b"--b--"),
+    ],
+    ids=["a part's head", "the boundary"],
+)
+def test_a_multipart_head_is_read_in_no_more_than_a_moment_whatever_it_repeats(content_type: str, body: bytes) -> None:
+    began = time.process_time()
+
+    with pytest.raises(Failure, match=r"multipart|boundary"):
+        read_multipart(content_type, body)
+
+    assert time.process_time() - began < 0.5
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
