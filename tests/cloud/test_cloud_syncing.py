@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -525,3 +526,20 @@ def test_a_source_out_of_reach_keeps_nothing_else_from_being_mended(bench: Bench
     reconcile(bench.cloud, bench.workflows)
 
     assert bench.instance_row(instance_id).state is InstanceState.STOPPED
+
+
+def test_a_copy_that_waits_for_its_turn_goes_on_when_another_ends_and_can_be_cancelled(bench: Bench, image_id: ImageId) -> None:
+    owner = bench.caller("owner")
+    with bench.holding():
+        first, second = sync(bench, owner, image_id, ELSEWHERE, BEIJING)
+    tasks.cancel_task(bench.cloud, owner, only_task(bench, owner, second.image_id).task_id)
+
+    with copy_steps._turn(bool), copy_steps._turn(bool), ThreadPoolExecutor(1) as other:
+        assert isinstance(copy_steps.copy_chunks(f"{second.region}/{second.image_id}"), Failed)
+        waiting = other.submit(copy_steps.copy_chunks, f"{first.region}/{first.image_id}")
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.2)
+        copy_steps._CONCURRENT_COPIES.release()
+        assert waiting.result(timeout=30) is None
+        copy_steps._CONCURRENT_COPIES.acquire()
+    assert has_all_of(bench.cloud.stores.store(first.region), bench.root)

@@ -5,6 +5,9 @@ was, for what is there is not copied again. One that fails is undone, unless a d
 again until all has.
 """
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,11 +16,15 @@ from linocut.cloud import arrivals, tasks
 from linocut.cloud.context import Cloud
 from linocut.cloud.workflows.durable import Failed, step, workflow
 from linocut.cloud.workflows.pacing import paced
+from linocut.model import errors
 from linocut.model.ids import ImageId, Region, RootDigest
 from linocut.model.records import Image, TreeCopy
 from linocut.model.states import CopyState, ImageState
 
 _TEXT: Final = 1024
+_TURN_S: Final = 0.5
+_CONCURRENT_COPIES: Final = threading.BoundedSemaphore(2)
+"""Each copy has threads and a list of all its chunks; the rest wait their turn, readable meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +77,14 @@ def copy_chunks(cloud: Cloud, resource: str) -> None:
         return
     request_id = image.request_id if image else ""
     show = paced(lambda done, total: show_progress(cloud, resource, done, total))
-    cloud.stores.store(place.region).copy_trees(
-        cloud.stores.store(copies[0].source_region),
-        [copy.root for copy in copies],
-        progress=show,
-        cancelled=tasks.canceller(cloud, place.image_id, request_id),
-    )
+    cancelled = tasks.canceller(cloud, place.image_id, request_id)
+    with _turn(cancelled):
+        cloud.stores.store(place.region).copy_trees(
+            cloud.stores.store(copies[0].source_region),
+            [copy.root for copy in copies],
+            progress=show,
+            cancelled=cancelled,
+        )
 
 
 @step("copy-image.record")
@@ -141,6 +150,18 @@ def show_progress(cloud: Cloud, resource: str, done: int, total: int) -> None:
         tasks.report(tx, image.image_id, image.request_id, percent=percent, bytes_done=done, bytes_total=total)
         for copy in tx.copies.of(place.region, place.image_id)[:1]:
             tx.images.set_percent(copy.source_image, tx.tasks.progress("SyncImages", image.request_id))
+
+
+@contextmanager
+def _turn(cancelled: Callable[[], bool]) -> Iterator[None]:
+    """Wait until few copies are under way. Raises TaskCancelled."""
+    while not _CONCURRENT_COPIES.acquire(timeout=_TURN_S):
+        if cancelled():
+            raise errors.TaskCancelled("The copy was cancelled.")
+    try:
+        yield
+    finally:
+        _CONCURRENT_COPIES.release()
 
 
 def _record_readable(cloud: Cloud, copy: TreeCopy) -> None:
