@@ -417,6 +417,48 @@ def test_the_sweep_keeps_what_an_arriving_tree_that_lives_has_so_far(
     assert names(target) == set()
 
 
+def test_a_whole_tree_stays_whole_when_another_copy_of_it_begins_and_is_given_up(
+    source: RegionStore, target: RegionStore, tmp_path: Path
+) -> None:
+    root = tree_of(source, {0: 1, 1: 2, 1099: 3})
+    target.copy_trees(source, [root])
+
+    target.copy_nodes(source, [root])
+
+    assert files(tmp_path / "target", "arriving") == []
+    assert not target.is_arriving(root)
+    files(tmp_path / "target", "chunks")[0].unlink()
+    report = target.verify([root])
+    assert (report.is_sound, len(report.missing), report.awaited) == (False, 1, 0)
+
+
+def test_what_a_copy_that_was_given_up_left_of_an_old_tree_goes_with_the_next_sweep(
+    source: RegionStore, target: RegionStore, tmp_path: Path
+) -> None:
+    root = tree_of(source, {0: 1, 1: 2, 1099: 3})
+    target.copy_trees(source, [root])
+    age(tmp_path / "target", seconds=2 * DAY_S)
+    target.copy_nodes(source, [root])
+    assert not target.is_arriving(root)
+
+    report = target.collect([root])
+
+    assert (report.deleted_trees, report.deleted_chunks) == (3, 0)
+    assert files(tmp_path / "target", "arriving") == []
+    assert target.verify([root]).is_sound
+
+
+def test_a_young_root_that_nothing_names_keeps_its_promise_through_a_sweep(target: RegionStore, tmp_path: Path) -> None:
+    parent = tree_of(target, {0: 1, 1: 2})
+    age(tmp_path / "target", seconds=2 * DAY_S)
+    child = tree_of(target, {1099: 3}, parent=parent)
+
+    report = target.collect([])
+
+    assert (report.deleted_trees, report.deleted_chunks) == (1, 0)
+    assert target.verify([child]).is_sound
+
+
 def test_a_tree_that_was_swept_by_half_is_made_whole(source: RegionStore, target: RegionStore, tmp_path: Path) -> None:
     root = tree_of(source, {0: 1, 1: 2, 1099: 3})
     target.copy_trees(source, [root])

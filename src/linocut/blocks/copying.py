@@ -41,9 +41,12 @@ class Copied:
 
 
 def copy_nodes(source: Shelf, target: Shelf, width: int, roots: Iterable[RootDigest]) -> None:
-    """Have these trees arrive: copy their nodes, durable on return. See `RegionStore.copy_nodes`."""
-    wanted = _Wanted(source, width, roots)
+    """Have these trees arrive: copy their nodes, durable on return. See `RegionStore.copy_nodes`.
+
+    Those that are here as a whole are left alone, unless they are so old that a sweep may be at them.
+    """
     writer = target.writer()
+    wanted = _Wanted(source, width, roots, lacking=lambda root: writer.node_presence(root) is not Presence.YOUNG)
     for nodes in (wanted.leaves, wanted.roots):
         _put_nodes(wanted, nodes, writer, ARRIVING, width, Tally(0), _ignore)
     target.objects.make_durable()
@@ -95,7 +98,9 @@ def _put_all_below_the_roots(
 class _Wanted:
     """The objects of some trees of a source, each once."""
 
-    def __init__(self, source: Shelf, width: int, roots: Iterable[RootDigest]) -> None:
+    def __init__(
+        self, source: Shelf, width: int, roots: Iterable[RootDigest], lacking: Callable[[bytes], bool] = lambda _root: True
+    ) -> None:
         self._source = source
         self.roots: dict[bytes, int] = {}
         self.leaves: dict[bytes, int] = {}
@@ -104,6 +109,8 @@ class _Wanted:
         for root in roots:
             if not is_root_digest(root):
                 raise RequestInvalid(f"not a root digest: {root!r}")
+            if not lacking(bytes.fromhex(root)):
+                continue
             data = self.node(bytes.fromhex(root))
             self.roots[bytes.fromhex(root)] = len(data)
             leaves.update((leaf, None) for leaf in decode_root(data).leaves if leaf is not None)

@@ -116,8 +116,12 @@ class Shelf:
         return len(data)
 
     def is_arriving(self, root: bytes) -> bool:
-        """Tell whether a tree's nodes are here before its chunks. Raises StoreUnavailable."""
-        return self.objects.info(object_name(ARRIVING, root)) is not None
+        """Tell whether a tree's nodes are here before its chunks. Raises StoreUnavailable.
+
+        A root in `trees/` promises all that it reaches, whatever lies in `arriving/` beside it.
+        """
+        arriving, whole = (object_name(folder, root) for folder in (ARRIVING, TREES))
+        return self.objects.info(arriving) is not None and self.objects.info(whole) is None
 
     def read_node(self, digest: bytes, limit_bytes: int = MAX_NODE_BYTES) -> bytes:
         """Return a node's bytes, verified, of a tree that is here or arriving. Raises ObjectUnreadable, StoreUnavailable."""
@@ -174,6 +178,10 @@ class ShelfWriter:
     def chunk_presence(self, digest: bytes) -> Presence:
         """Tell whether a chunk is here, and young enough to rely on. Raises StoreUnavailable."""
         return self._look_up(object_name(CHUNKS, digest), MAX_FRAME_BYTES)[0]
+
+    def node_presence(self, digest: bytes) -> Presence:
+        """Tell whether a node is in `trees/`, and young enough to rely on. Raises StoreUnavailable."""
+        return self._look_up(object_name(TREES, digest), MAX_NODE_BYTES)[0]
 
     def put_frame(self, digest: bytes, frame: bytes) -> None:
         """Store a chunk whose frame has been verified. Raises StoreFull, StoreUnavailable."""
