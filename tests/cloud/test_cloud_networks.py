@@ -418,3 +418,34 @@ def test_a_launch_goes_into_own_networks_only(bench: Bench, of: str) -> None:
 
     with pytest.raises(NotFound):
         bench.instance(stranger, network=orders[of])
+
+
+def test_more_rules_than_a_group_can_have_are_refused_before_anybody_waits_for_them(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    group_id = a_group(bench, owner, SSH)
+    unread = replace(SSH, port="no port at all")
+    tries: list[tuple[Callable[[RulesAsked], object], type[Refusal]]] = [
+        (partial(security_rules.add_rules, bench.cloud, owner, group_id), errors.RuleQuotaExceeded),
+        (partial(security_rules.delete_rules, bench.cloud, owner, group_id), errors.RuleQuotaExceeded),
+        (partial(security_rules.reset_rules, bench.cloud, owner, group_id), errors.RuleQuotaExceeded),
+        (partial(security_rules.replace_rules, bench.cloud, owner, group_id), errors.TooManyValues),
+        (lambda asked: a_group_of(bench, owner, asked), errors.RuleQuotaExceeded),
+    ]
+
+    with bench.cloud.catalog.begin() as tx:  # whoever waits for this to end waits for ever
+        tx.networks.lock(owner.account.uin, owner.region)
+        for act, refusal in tries:
+            for asked in (RulesAsked(ingress=(unread,) * 101), RulesAsked(egress=(unread,) * 101)):
+                assert refusal_of(partial(act, asked)) is refusal
+
+
+def test_a_group_is_made_with_as_many_rules_as_it_can_have(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    most = tuple(replace(SSH, port=str(number)) for number in range(1, 101))
+
+    assert len(a_group_of(bench, owner, RulesAsked(ingress=most, egress=most)).ingress) == 100
+    assert refusal_of(lambda: a_group_of(bench, owner, RulesAsked(ingress=(*most[1:], most[1])))) is errors.RuleRepeated
+
+
+def a_group_of(bench: Bench, owner: Caller, asked: RulesAsked) -> security_groups.SecurityGroup:
+    return security_groups.create_group(bench.cloud, owner, name="many", description="", project_id="", tags=(), asked=asked)

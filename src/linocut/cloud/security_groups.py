@@ -12,7 +12,7 @@ from linocut.cloud.context import Cloud
 from linocut.cloud.default_networks import ensure_defaults
 from linocut.cloud.instance_changes import change_instances
 from linocut.cloud.networks import NetworkQuery
-from linocut.cloud.security_rules import RulesAsked, checked_rules, find_groups, forward_ports
+from linocut.cloud.security_rules import RulesAsked, check_number, checked_rules, find_groups, forward_ports
 from linocut.model import errors, networks, rules
 from linocut.model.ids import GroupId, new_id
 from linocut.model.networks import OpenPorts, SecurityGroup
@@ -42,6 +42,8 @@ def create_group(
     """
     if project_id not in {"", _NO_PROJECT}:
         raise errors.ProjectNotFound(f"There is no project {project_id}.")
+    if asked is not None:
+        check_number(asked)
     now = cloud.now()
     group = SecurityGroup(
         group_id=GroupId(new_id("sg", cloud.randomness)),

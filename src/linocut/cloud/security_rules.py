@@ -98,9 +98,10 @@ def replace_rules(cloud: Cloud, caller: Caller, group_id: str, asked: RulesAsked
 
     Raises as delete_rules, TooManyValues. Source: VPC ReplaceSecurityGroupPolicy, ReplaceSecurityGroupPolicies.
     """
+    for direction in (asked.ingress, asked.egress):
+        listing.check_count("SecurityGroupPolicySet", [rule.action for rule in direction or ()], most)
 
     def put(tx: Tx, present: Direction, given: tuple[RuleAsked, ...]) -> Direction:
-        listing.check_count("SecurityGroupPolicySet", [rule.action for rule in given], most)
         changed = list(present)
         for rule, new in zip(given, _rules(cloud, tx, caller, given), strict=True):
             place = _place_of(present, new) if rule.index is None else rule.index
@@ -117,6 +118,7 @@ def reset_rules(cloud: Cloud, caller: Caller, group_id: str, asked: RulesAsked) 
 
     Raises as add_rules. Source: VPC ModifySecurityGroupPolicies.
     """
+    check_number(asked)
 
     def reset(tx: Tx, group: SecurityGroup) -> tuple[Direction, Direction]:
         if asked.version == _CLEAR:
@@ -160,6 +162,7 @@ def _change_direction(
         raise errors.OneParameterNeeded("A request has rules of one direction: Ingress or Egress.")
     if not asked.ingress and not asked.egress:
         raise errors.ParameterMissing("SecurityGroupPolicySet has no rules.")
+    check_number(asked)
 
     def both(tx: Tx, group: SecurityGroup) -> tuple[Direction, Direction]:
         if asked.version and asked.version != str(group.version):
@@ -181,11 +184,20 @@ def _change(
         tx.networks.lock(caller.account.uin, caller.region)
         (group,) = find_groups(tx, caller, [group_id])
         ingress, egress = change(tx, group)
-        if max(len(ingress), len(egress)) > networks.RULES_PER_DIRECTION:
-            raise errors.RuleQuotaExceeded(f"A security group has up to {networks.RULES_PER_DIRECTION} rules of each direction.")
+        _check_quota(ingress, egress)
         tx.security_groups.write_rules(group, ingress, egress, cloud.now())
         instances = tx.security_groups.instances_of([group.group_id]).get(group.group_id, ())
     forward_ports(cloud, caller, instances)
+
+
+def check_number(asked: RulesAsked) -> None:
+    """Check that no more rules are asked for than a group can have, before anybody waits for them. Raises RuleQuotaExceeded."""
+    _check_quota(asked.ingress or (), asked.egress or ())
+
+
+def _check_quota(ingress: Sequence[object], egress: Sequence[object]) -> None:
+    if max(len(ingress), len(egress)) > networks.RULES_PER_DIRECTION:
+        raise errors.RuleQuotaExceeded(f"A security group has up to {networks.RULES_PER_DIRECTION} rules of each direction.")
 
 
 def checked_rules(cloud: Cloud, tx: Tx, caller: Caller, asked: Sequence[RuleAsked]) -> Direction:
@@ -221,14 +233,16 @@ def _rule(cloud: Cloud, tx: Tx, caller: Caller, asked: RuleAsked) -> Rule:
 
 def _unlike(given: Direction) -> Direction:
     """Return rules of which no two say the same. Raises RuleRepeated."""
-    for place, rule in enumerate(given):
-        if any(rule.is_like(other) for other in given[:place]):
+    seen = set()
+    for rule in given:
+        if rule.says in seen:
             raise errors.RuleRepeated(f"The rule {rule.action} {rule.protocol} {rule.ports} is there twice.")
+        seen.add(rule.says)
     return given
 
 
 def _place_of(present: Direction, rule: Rule) -> int:
     for place, other in enumerate(present):
-        if other.is_like(rule):
+        if other.says == rule.says:
             return place
     raise errors.RuleUnknown(f"There is no rule {rule.action} {rule.protocol} {rule.ports}.")

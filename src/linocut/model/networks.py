@@ -127,10 +127,10 @@ class Rule:
     description: str = ""
     modified_at: datetime | None = None
 
-    def is_like(self, other: "Rule") -> bool:
-        """Tell whether both say the same, whatever their descriptions."""
-        mine = (self.protocol, self.ports, self.action, self.cidr, self.ipv6_cidr, self.group_id)
-        return mine == (other.protocol, other.ports, other.action, other.cidr, other.ipv6_cidr, other.group_id)
+    @property
+    def says(self) -> tuple[str, ...]:
+        """What it says, whatever its description."""
+        return (self.protocol, self.ports, self.action, self.cidr, self.ipv6_cidr, self.group_id)
 
 
 @dataclass(frozen=True, slots=True)
