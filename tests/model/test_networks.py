@@ -185,6 +185,15 @@ def test_what_names_no_ports_is_refused(text: str) -> None:
         networks.rule_ports(text, Protocol.TCP)
 
 
+def test_a_rule_names_up_to_twenty_ranges() -> None:
+    most = ",".join(["60000-60099"] * 20)
+
+    assert networks.rule_ports(most, Protocol.TCP) == most
+    for text in (most + ",1", "2" + " " * 256, ",".join(["60000-60099"] * 80_000)):
+        with pytest.raises(errors.PortsMalformed):
+            networks.rule_ports(text, Protocol.TCP)
+
+
 @pytest.mark.parametrize("protocol", [Protocol.ICMP, Protocol.GRE, Protocol.ALL])
 def test_a_protocol_without_ports_takes_none(protocol: Protocol) -> None:
     with pytest.raises(errors.ParameterConflict):

@@ -14,7 +14,7 @@ Source: VPC CreateVpc, CreateSubnet, CreateSecurityGroupPolicies.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -35,6 +35,9 @@ GROUPS: Final = 50
 """Security groups of an account in a region."""
 RULES_PER_DIRECTION: Final = 100
 GROUPS_PER_INSTANCE: Final = 5
+PORT_PARTS: Final = 20
+"""Numbers and ranges that one rule names."""
+PORT_CHARACTERS: Final = 256
 
 DEFAULT_VPC_CIDR: Final = IPv4Network("172.16.0.0/16")
 _DEFAULT_SUBNET_PREFIX: Final = 20
@@ -165,45 +168,55 @@ ACCEPT_ALL: Final = Rule(Protocol.ALL, _ALL, RuleAction.ACCEPT, cidr="0.0.0.0/0"
 
 def open_ports(rules: Iterable[Rule]) -> OpenPorts:
     """Return the ports that these ingress rules, judged in this order, open to the host, as far as they can be forwarded."""
-    concerned = tuple(rule for rule in rules if rule.cidr and _HOST in IPv4Network(rule.cidr))
+    concerned = tuple(_Ports(rule, _ranges(rule.ports)) for rule in rules if rule.cidr and _HOST in IPv4Network(rule.cidr))
     return OpenPorts(
         tcp=tuple(port for port in _candidates(concerned, Protocol.TCP) if _accepts(concerned, Protocol.TCP, port)),
         udp=tuple(port for port in _named(concerned, Protocol.UDP) if _accepts(concerned, Protocol.UDP, port)),
     )
 
 
-def _candidates(rules: tuple[Rule, ...], protocol: Protocol) -> tuple[int, ...]:
+@dataclass(frozen=True, slots=True)
+class _Ports:
+    """A rule and the ranges that it names; None for all ports."""
+
+    rule: Rule
+    ranges: tuple[tuple[int, int], ...] | None
+
+    def hold(self, port: int) -> bool:
+        return self.ranges is None or any(first <= port <= last for first, last in self.ranges)
+
+
+def _candidates(rules: tuple[_Ports, ...], protocol: Protocol) -> tuple[int, ...]:
     return tuple(dict.fromkeys((*WELL_KNOWN_PORTS, *_named(rules, protocol))))
 
 
-def _named(rules: tuple[Rule, ...], protocol: Protocol) -> tuple[int, ...]:
+def _named(rules: tuple[_Ports, ...], protocol: Protocol) -> tuple[int, ...]:
     """Return the ports that the rules name, in their order, without those of long ranges and what is beyond the limit."""
     found = dict.fromkeys(
         port
-        for rule in rules
-        if rule.protocol is protocol and rule.action is RuleAction.ACCEPT and rule.ports != _ALL
-        for first, last in _ranges(rule.ports)
+        for ports in rules
+        if ports.rule.protocol is protocol and ports.rule.action is RuleAction.ACCEPT
+        for first, last in ports.ranges or ()
         if last - first < LONGEST_NAMED_RANGE
         for port in range(first, last + 1)
     )
     return tuple(found)[:NAMED_PORTS]
 
 
-def _accepts(rules: tuple[Rule, ...], protocol: Protocol, port: int) -> bool:
-    for rule in rules:
-        if rule.protocol in {protocol, Protocol.ALL} and _holds(rule.ports, port):
-            return rule.action is RuleAction.ACCEPT
+def _accepts(rules: tuple[_Ports, ...], protocol: Protocol, port: int) -> bool:
+    for ports in rules:
+        if ports.rule.protocol in {protocol, Protocol.ALL} and ports.hold(port):
+            return ports.rule.action is RuleAction.ACCEPT
     return False
 
 
-def _holds(ports: str, port: int) -> bool:
-    return ports == _ALL or any(first <= port <= last for first, last in _ranges(ports))
+def _ranges(ports: str) -> tuple[tuple[int, int], ...] | None:
+    return None if ports == _ALL else tuple(_range(part) for part in ports.split(","))
 
 
-def _ranges(ports: str) -> Iterator[tuple[int, int]]:
-    for part in ports.split(","):
-        first, _, last = part.partition("-")
-        yield int(first), int(last or first)
+def _range(part: str) -> tuple[int, int]:
+    first, _, last = part.partition("-")
+    return int(first), int(last or first)
 
 
 def rule_protocol(text: str) -> Protocol:
@@ -216,6 +229,8 @@ def rule_protocol(text: str) -> Protocol:
 
 def rule_ports(text: str, protocol: Protocol) -> str:
     """Return a rule's ports, ALL for an empty text. Raises PortsMalformed, ParameterConflict."""
+    if len(text) > PORT_CHARACTERS or text.count(",") >= PORT_PARTS:
+        raise errors.PortsMalformed(f"Port takes up to {PORT_PARTS} numbers and ranges and {PORT_CHARACTERS} characters.")
     given = text.replace(" ", "").upper() or _ALL
     if given == _ALL:
         return given
@@ -223,7 +238,7 @@ def rule_ports(text: str, protocol: Protocol) -> str:
         raise errors.ParameterConflict(f"Port takes ALL where Protocol is {protocol}.")
     if not _PORTS.fullmatch(given):
         raise errors.PortsMalformed("Port takes ALL, a number, a range such as 8000-8010, or several with commas between.")
-    for first, last in _ranges(given):
+    for first, last in map(_range, given.split(",")):
         if not 0 < first <= last <= _HIGHEST_PORT:
             raise errors.PortsMalformed(f"Port takes 1 to {_HIGHEST_PORT}, and ranges from the lower to the higher.")
     return given
