@@ -39,6 +39,13 @@ def test_of_many_who_show_one_ticket_at_once_one_comes_in(bench: Bench) -> None:
         assert sum(pool.map(lambda _: opens(bench, token), range(8))) == 1
 
 
+def test_a_token_that_nobody_made_waits_for_no_writer(bench: Bench) -> None:
+    with bench.cloud.catalog.begin() as tx:  # whoever waits for this to end waits for ever
+        tx.displays.expire(bench.cloud.now())
+        for junk in ("", "junk", "0" * 63, "0" * 64, "0" * 65, "\N{BULLET}" * 64, "\udcff", "0" * 1_000_000):
+            assert not opens(bench, junk)
+
+
 def test_a_ticket_is_spent_though_its_display_does_not_open(bench: Bench) -> None:
     owner = bench.caller("anna")
     instance_id = bench.instance(owner)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, select
 
 from linocut.catalog.rows import record_of, values_of
 from linocut.catalog.schema import DISPLAY_TICKETS
@@ -18,6 +18,11 @@ class Displays:
     def add(self, ticket: DisplayTicket) -> None:
         """Add a ticket."""
         self._connection.execute(insert(DISPLAY_TICKETS).values(values_of(ticket, DISPLAY_TICKETS)))
+
+    def holds(self, token_digest: str) -> bool:
+        """Tell whether there is such a ticket, without taking it."""
+        mine = DISPLAY_TICKETS.c.token_digest == token_digest
+        return self._connection.execute(select(DISPLAY_TICKETS.c.token_digest).where(mine)).first() is not None
 
     def take(self, token_digest: str) -> DisplayTicket | None:
         """Remove the ticket and return it, or None; of several that ask at once, one gets it."""

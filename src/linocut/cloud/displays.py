@@ -6,6 +6,7 @@ process of the service opens what any other has offered.
 """
 
 import hashlib
+import re
 import socket
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +24,7 @@ __all__ = ["Display", "offer_display", "open_display"]
 
 TICKET_LIFE: Final = timedelta(seconds=15)
 _TOKEN_BITS: Final = 256
+_TOKEN: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,11 @@ def offer_display(cloud: Cloud, caller: Caller, instance_id: str) -> str:
 
 def open_display(cloud: Cloud, token: str) -> Display | None:
     """Spend a token and connect to the display it is for; None where it opens nothing, or not any more."""
+    if not _TOKEN.fullmatch(token):
+        return None
+    with cloud.catalog.read() as tx:  # anybody may ask, so that a token which opens nothing must not keep writers waiting
+        if not tx.displays.holds(_digest(token)):
+            return None
     with cloud.catalog.begin() as tx:
         ticket = tx.displays.take(_digest(token))
         if ticket is None or ticket.expires_at < cloud.now():
