@@ -35,6 +35,7 @@ def test_an_instance_is_ordered_as_packer_does_and_loses_its_key(sdk: Sdk, disk_
         UserData="",
         CamRoleName="",
     )
+    assert [disk.SnapshotId for disk in instance.DataDisks] == [one.get("SnapshotId") for one in data_disks]
     assert [(disk.DiskSize, disk.DiskType, disk.DeleteWithInstance) for disk in instance.DataDisks] == [
         (1, "CLOUD_PREMIUM", True)
     ]

@@ -3,9 +3,11 @@
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,19 @@ def test_a_second_service_on_the_same_state_says_so_and_ends(world: World) -> No
     assert f"Another service (process {world.service.pid}) runs on {world.state}." in said
     assert world.instances()
     world.is_spoilt = False
+
+
+def test_what_a_release_with_other_steps_left_under_way_has_failed(world: World) -> None:
+    world.end()
+    world.start(crash_at="import-image.inspect:before")
+    image_id = world.import_image(world.files.url("guest.raw"))
+    world.await_crash()
+    with closing(sqlite3.connect(world.state / "workflows.db")) as progress, progress:
+        progress.execute("UPDATE workflow_status SET application_version = 'older' WHERE status = 'PENDING'")
+
+    world.start()
+
+    assert world.await_image(image_id) == "IMPORTFAILED"
 
 
 def test_the_program_itself_ends_in_order_on_sigterm(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from msgspec import field
+from msgspec import UNSET, UnsetType, field
 
 from linocut.api.codes import codes
 from linocut.api.cvm.shapes import Filter, PageRequest, Tag, filters_by_name, ids_asked, os_name, tag_list, wire_time
@@ -58,6 +58,7 @@ class DataDisk(Shape):
     disk_size: int
     disk_name: str
     delete_with_instance: bool
+    snapshot_id: str | UnsetType = UNSET
     encrypt: bool = False
     throughput_performance: int = 0
     burst_performance: bool = False
@@ -245,6 +246,7 @@ def _data_disk(disk: records.Disk) -> DataDisk:
         disk_size=disk.size_gb,
         disk_name=disk.name,
         delete_with_instance=disk.delete_with_instance,
+        snapshot_id=disk.base_snapshot or UNSET,
     )
 
 

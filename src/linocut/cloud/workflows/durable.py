@@ -116,10 +116,12 @@ class Engine:
             DBOS.start_workflow(WORKFLOWS[name], resource)
 
     def progress(self, name: str, resource: str, *, key: str = "") -> Progress:
-        """Tell how far a workflow is."""
+        """Tell how far a workflow is. One that a release with other steps left under way will not go on, and has ended."""
         status = DBOS.get_workflow_status(_identity(name, resource, key))
         if status is None:
             return Progress.UNKNOWN
+        if status.app_version != _VERSION:
+            return Progress.ENDED
         return Progress.UNDER_WAY if status.status in {"PENDING", "ENQUEUED", "DELAYED"} else Progress.ENDED
 
     def close(self) -> None:
