@@ -54,6 +54,37 @@ def test_an_empty_file_comes_too(http: Http, file: Path, path: str) -> None:
     assert (http.request("GET", path).status, http.request("GET", path).body) == (200, b"")
 
 
+@pytest.mark.parametrize("start", [0, 1, 10**17])
+def test_an_empty_file_has_no_byte_that_a_range_could_begin_with(http: Http, file: Path, path: str, start: int) -> None:
+    file.write_bytes(b"")
+
+    answer = http.request("GET", path, headers={"Range": f"bytes={start}-"})
+
+    assert (answer.status, answer.headers["content-range"], answer.body) == (416, "bytes */0", b"")
+
+
+def test_a_range_from_the_first_byte_on_is_a_range(http: Http, path: str) -> None:
+    answer = http.request("GET", path, headers={"Range": "Bytes=0-"})
+
+    assert (answer.status, answer.body) == (206, CONTENT)
+    assert answer.headers["content-range"] == f"bytes 0-{len(CONTENT) - 1}/{len(CONTENT)}"
+
+
+@pytest.mark.parametrize("asked", ["bytes=5-9", "bytes=-5", "bytes=0-1,3-4", "bytes=x-", "lines=0-", "bytes=" + "9" * 30 + "-"])
+def test_a_range_of_a_form_that_is_not_served_is_ignored(http: Http, path: str, asked: str) -> None:
+    answer = http.request("GET", path, headers={"Range": asked})
+
+    assert (answer.status, answer.body) == (200, CONTENT)
+    assert "content-range" not in answer.headers
+
+
+def test_asking_for_the_head_knows_no_ranges(http: Http, path: str) -> None:
+    head = http.request("HEAD", path, headers={"Range": "bytes=1000-"})
+
+    assert (head.status, head.headers["content-length"]) == (200, str(len(CONTENT)))
+    assert "content-range" not in head.headers
+
+
 def test_nothing_comes_of_a_link_that_nobody_made_or_of_a_file_that_is_gone(http: Http, file: Path, path: str) -> None:
     for strange in ("/bucket/x", path[:-8] + "AAAAAAAA", path[:-8], "/bucket/" + "A" * 500):
         assert http.request("GET", strange).status == 404

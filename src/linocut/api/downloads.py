@@ -22,7 +22,8 @@ from linocut.formats import FormatError
 from linocut.model import errors
 
 _CONCURRENT_DOWNLOADS: Final = 16
-_RANGE: Final = re.compile(r"bytes=([0-9]{1,18})-")
+_RANGE: Final = re.compile(r"bytes=([0-9]{1,18})-", re.IGNORECASE)
+"""The one form of a range that is served. Any other is ignored, as RFC 9110 section 14.2 allows: the whole file comes."""
 
 
 def download_routes(cloud: Cloud) -> list[Route]:
@@ -36,9 +37,9 @@ def download_routes(cloud: Cloud) -> list[Route]:
             return PlainTextResponse(f"{error}\n", status_code=404)
         except FormatError as error:
             return PlainTextResponse(f"{error.reason}\n", status_code=502)
-        asked = _RANGE.fullmatch(request.headers.get("range", ""))
+        asked = _RANGE.fullmatch(request.headers.get("range", "").strip()) if request.method == "GET" else None
         start = int(asked[1]) if asked else 0
-        if start and start >= found.size_bytes:
+        if asked and start >= found.size_bytes:
             return Response(status_code=416, headers={"content-range": f"bytes */{found.size_bytes}"})
         headers = {
             "content-length": str(found.size_bytes - start),
@@ -48,7 +49,7 @@ def download_routes(cloud: Cloud) -> list[Route]:
         }
         if asked:
             headers["content-range"] = f"bytes {start}-{found.size_bytes - 1}/{found.size_bytes}"
-        if request.method == "HEAD" or start == found.size_bytes:
+        if request.method == "HEAD" or not found.size_bytes:
             return Response(headers=headers)
         return StreamingResponse(_blocks(found, start, limiter), status_code=206 if asked else 200, headers=headers)
 
