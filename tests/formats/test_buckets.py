@@ -2,8 +2,10 @@
 
 import os
 import random
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -130,6 +132,21 @@ def test_a_bucket_that_is_closed_to_us_says_so(tmp_path: Path) -> None:
         bucket = Bucket.open(f"s3://?endpoint={endpoint}&region=x&access_key_id=a&secret_access_key=b", "forbidden")
         with pytest.raises(FetchFailed):
             get(bucket, "a.raw", tmp_path / "back")
+
+
+def test_a_bucket_that_does_not_answer_is_waited_for_no_longer_than_patience_lasts() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        url = f"s3://?endpoint={endpoint}&region=x&access_key_id=a&secret_access_key=b"
+        bucket = Bucket.open(url, "golden-1", patience_s=0.2)
+        began = time.monotonic()
+
+        with pytest.raises(FetchFailed):
+            bucket.info("a.raw")
+        with pytest.raises(FetchFailed):
+            list(bucket.list())
+
+        assert time.monotonic() - began < 10
 
 
 def test_a_directory_that_takes_nothing_says_so(file: Path, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ _DEFAULT: Final = "images"
 _LINK_LIFE: Final = timedelta(hours=1)
 _SEAL_OWNER: Final = "download"
 _LISTED: Final = 1000
+_PATIENCE_S: Final = 5.0
 
 
 class _Link(msgspec.Struct, frozen=True):
@@ -74,6 +75,11 @@ def open_bucket(cloud: Cloud, name: str) -> Bucket:
     return Bucket.open(cloud.settings.bucket_url, name)
 
 
+def _asked_bucket(cloud: Cloud, name: str) -> Bucket:
+    """Open a bucket for a question that a client waits for, in a thread that others wait for."""
+    return Bucket.open(cloud.settings.bucket_url, name, patience_s=_PATIENCE_S)
+
+
 def list_files(cloud: Cloud, caller: Caller, bucket: str) -> BucketFiles:
     """Return the files of an own bucket, the newest first, 1,000 at most; of `images-<AppId>` if none is named.
 
@@ -81,7 +87,7 @@ def list_files(cloud: Cloud, caller: Caller, bucket: str) -> BucketFiles:
     """
     name = require_own_bucket(caller, bucket or f"{_DEFAULT}-{caller.account.app_id}")
     try:
-        files = sorted(open_bucket(cloud, name).list(), key=lambda file: file.modified_at, reverse=True)
+        files = sorted(_asked_bucket(cloud, name).list(), key=lambda file: file.modified_at, reverse=True)
     except FormatError as error:
         raise errors.BucketNotFound(f"Bucket {name} cannot be read.", detail=error.detail) from error
     return BucketFiles(name, tuple(files[:_LISTED]))
@@ -94,7 +100,7 @@ def create_download(cloud: Cloud, caller: Caller, bucket: str, key: str) -> str:
     """
     name = require_own_bucket(caller, bucket)
     try:
-        info = open_bucket(cloud, name).info(key) if is_file_key(key) else None
+        info = _asked_bucket(cloud, name).info(key) if is_file_key(key) else None
     except FormatError as error:
         raise errors.BucketNotFound(f"Bucket {name} cannot be read.", detail=error.detail) from error
     if info is None:
@@ -111,11 +117,11 @@ def open_download(cloud: Cloud, link: str) -> Download:
         found = msgspec.json.decode(opened, type=_Link)
     except (SealBrokenError, binascii.Error, ValueError) as error:
         raise errors.FileNotFound("There is no such file.") from error
-    bucket = open_bucket(cloud, found.bucket)
-    info = bucket.info(found.key) if cloud.now().timestamp() < found.expires_at else None
+    is_good = cloud.now().timestamp() < found.expires_at
+    info = _asked_bucket(cloud, found.bucket).info(found.key) if is_good else None
     if info is None:
         raise errors.FileNotFound("There is no such file any more.")
-    return Download(found.key.rpartition("/")[2], info.size_bytes, info.modified_at, bucket, found.key)
+    return Download(found.key.rpartition("/")[2], info.size_bytes, info.modified_at, open_bucket(cloud, found.bucket), found.key)
 
 
 def bucket_url(cloud: Cloud, caller: Caller, url: str) -> str:

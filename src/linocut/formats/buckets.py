@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -71,19 +71,20 @@ class Bucket:
         return LocalStore(self._directory) if self._directory.is_dir() else MemoryStore()  # which is empty, too
 
     @classmethod
-    def open(cls, base: str, name: str) -> Self:
+    def open(cls, base: str, name: str, *, patience_s: float | None = None) -> Self:
         """Open the bucket of that name; its name has been checked. One that is not there is empty, and is made by `put`.
 
         Below ``s3://bucket/prefix`` it is a folder of that bucket; with ``s3://?…`` it is a bucket of the endpoint's own.
-        Raises FetchFailed.
+        `patience_s` is how long a request to it may take, and again how long one that failed is repeated: for what somebody waits
+        for, not for the bytes of files. If not given, 30 seconds and three minutes. Raises FetchFailed.
         """
         try:
-            return cls._open(urlsplit(base), name)
+            return cls._open(urlsplit(base), name, patience_s)
         except (BaseError, OSError, ValueError) as error:
             raise FetchFailed("The bucket cannot be opened.", f"{name}: {_first_line(error)}") from error
 
     @classmethod
-    def _open(cls, parts: SplitResult, name: str) -> Self:
+    def _open(cls, parts: SplitResult, name: str, patience_s: float | None) -> Self:
         if parts.scheme == "file":
             directory = Path(unquote(parts.path)) / name
             with suppress(FileNotFoundError):
@@ -91,9 +92,14 @@ class Bucket:
             return cls(None, directory)
         options = dict(parse_qsl(parts.query))
         client: Any = {"allow_http": True} if options.get("endpoint", "").startswith("http://") else {}
+        retry: Any = None
+        if patience_s is not None:
+            client["timeout"] = retry_timeout = timedelta(seconds=patience_s)
+            retry = {"retry_timeout": retry_timeout, "backoff": {"max_backoff": retry_timeout / 4}}
         config: Any = options
         prefix = f"{parts.path.strip('/')}/{name}".strip("/") if parts.netloc else None
-        return cls(S3Store(parts.netloc or name, prefix=prefix, config=config, client_options=client), None)
+        store = S3Store(parts.netloc or name, prefix=prefix, config=config, client_options=client, retry_config=retry)
+        return cls(store, None)
 
     def info(self, key: str) -> BucketFile | None:
         """Return what is known of a file, or None where there is none."""
