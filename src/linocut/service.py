@@ -33,7 +33,7 @@ from linocut.cloud.accounts import NewAccount, ensure_operator
 from linocut.cloud.context import Cloud, Workflows
 from linocut.cloud.region_stores import RegionStores
 from linocut.cloud.sealing import Seal
-from linocut.cloud.stores import collect_store
+from linocut.cloud.stores import Sweeper
 from linocut.formats import RunAs
 from linocut.machines import Accelerator, Machines, MachineState, QemuMachines, probe_accelerator
 from linocut.model.ids import InstanceId
@@ -227,14 +227,11 @@ def _attend(cloud: Cloud, instance_id: InstanceId) -> None:
 def _care(cloud: Cloud, engine: "Engine", stopping: threading.Event) -> None:
     from linocut.cloud.workflows.reconcile import reconcile
 
-    swept_at = time.monotonic()
+    sweeper = Sweeper(time.monotonic())
     while not stopping.wait(_RECONCILE_INTERVAL_S):
         try:
             reconcile(cloud, engine)
-            if time.monotonic() - swept_at >= cloud.settings.sweep_interval_s:
-                swept_at = time.monotonic()
-                for region in cloud.stores.opened():
-                    _log.info("store swept", region=region, report=collect_store(cloud, region))
+            sweeper.sweep_due(cloud, time.monotonic())
         except Exception:  # the caretaker never gives up
             _log.exception("care failed")
 

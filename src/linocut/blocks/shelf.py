@@ -15,7 +15,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
 
 from linocut.blocks.errors import FormatUnknown, IngestGone, ObjectCorrupt, ObjectMissing, ObjectUnreadable
 from linocut.blocks.frames import MAX_FRAME_BYTES, Frames, digest_of
@@ -222,6 +224,14 @@ class ShelfWriter:
             with self._lock:
                 self._rescued.add(name)
         return (Presence.YOUNG if age_s < self._shelf.grace_s / 2 else Presence.OLD), found
+
+
+def has_manifest(url: str) -> bool:
+    """Tell whether a store was made at this URL. Raises RequestInvalid, StoreUnavailable."""
+    parts = urlsplit(url)
+    if parts.scheme == "file" and not Path(unquote(parts.path)).is_dir():
+        return False
+    return Objects.open(url, create=False).info(_MANIFEST_NAME) is not None
 
 
 def _require_known_manifest(found: bytes) -> None:

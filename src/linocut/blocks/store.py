@@ -13,7 +13,7 @@ from linocut.blocks.errors import RequestInvalid
 from linocut.blocks.file_ingest import ingest_file
 from linocut.blocks.ingest import Ingest
 from linocut.blocks.objects import Objects
-from linocut.blocks.shelf import Shelf
+from linocut.blocks.shelf import Shelf, has_manifest
 from linocut.blocks.sources import Sources
 from linocut.blocks.survey import StoreStat, Usage, VerifyReport, measure_added, measure_store, measure_usage, verify_objects
 from linocut.blocks.sweep import CollectReport, sweep
@@ -56,6 +56,11 @@ class RegionStore:
         shelf = Shelf(Objects.open(url), level=level, grace_s=grace_s, now=now)
         shelf.require_format()
         return cls(shelf, sources_path)
+
+    @staticmethod
+    def exists(url: str) -> bool:
+        """Tell whether there is a store, without making one. Raises RequestInvalid, StoreUnavailable."""
+        return has_manifest(url)
 
     def close(self) -> None:
         """Stop the worker threads. Ingests that were neither sealed nor aborted are gone."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, select, union, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, union, update
 from sqlalchemy.exc import IntegrityError
 
 from linocut.catalog.page import Page
@@ -109,6 +109,13 @@ class Snapshots:
         each = [select(root).where(root.table.c.region == region, root.is_not(None)) for root in sources]
         leaving = select(COPIES.c.root).where(COPIES.c.source_region == region)
         return {RootDigest(root) for root in self._connection.scalars(union(*each, leaving))}
+
+    def regions_of_roots(self) -> set[Region]:
+        """Return the regions whose stores hold a tree that garbage collection must keep."""
+        snapshots = select(SNAPSHOTS.c.region).where(SNAPSHOTS.c.root.is_not(None))
+        disks = select(DISKS.c.region).where(or_(DISKS.c.base_root.is_not(None), DISKS.c.synced_root.is_not(None)))
+        each = union(snapshots, disks, select(COPIES.c.region), select(COPIES.c.source_region))
+        return {Region(region) for region in self._connection.scalars(each)}
 
     def owned(self, uin: Uin, region: Region) -> tuple[Snapshot, ...]:
         """Return the account's snapshots in the region, the oldest first."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -85,6 +86,10 @@ class RegionStores:
                 counted[region] = server.counters()
         return counted
 
+    def exists(self, region: Region) -> bool:
+        """Tell whether a region has a store by now. Raises StoreUnavailable."""
+        return RegionStore.exists(self._url(region))
+
     def opened(self) -> tuple[Region, ...]:
         """Return the regions that have a directory for a block server on this host."""
         directory = self._settings.runtime / "blockd"
@@ -110,7 +115,8 @@ class RegionStores:
                 directory.rmdir()
 
     def _url(self, region: Region) -> str:
-        return f"{self._settings.store_url}/{region}"
+        base = urlsplit(self._settings.store_url)
+        return base._replace(path=f"{base.path.rstrip('/')}/{region}").geturl()
 
     def _directory(self, region: Region) -> Path:
         return self._settings.runtime / "blockd" / region
