@@ -71,6 +71,10 @@ NAMING_IDS: dict[str, Requests] = {
         _filter("snapshot-id", of.snapshot_id),
         _filter("disk-id", of.disk_id),
     ],
+    "DeleteSnapshots": lambda of: [
+        {"SnapshotIds": [of.snapshot_id]},
+        {"SnapshotIds": [of.snapshot_id], "DeleteBindImages": True},
+    ],
     "DescribeInstances": lambda of: [
         {"InstanceIds": [of.instance_id]},
         _filter("instance-id", of.instance_id),

@@ -117,6 +117,12 @@ class World:
         key = self.new_key()
         return {"InstanceIds": [self.new_instance("STOPPED", LoginSettings={"KeyIds": [key]})], "KeyIds": [key]}
 
+    def lone_snapshot(self) -> str:
+        image_id = self.new_image()
+        [image] = self.sdk.DescribeImages(ImageIds=[image_id]).ImageSet
+        self.sdk.DeleteImages(ImageIds=[image_id])
+        return str(image.SnapshotSet[0].SnapshotId)
+
     def shared_image(self) -> str:
         image_id = self.new_image()
         self.sdk.ModifyImageSharePermission(ImageId=image_id, AccountIds=[self.other.keys.uin], Permission="SHARE")
@@ -224,6 +230,7 @@ CASES: dict[str, Case] = {
     "cvm.AssociateSecurityGroups": lambda world: {"InstanceIds": [world.instance], "SecurityGroupIds": [world.new_group()]},
     "cvm.DisassociateSecurityGroups": _in_group,
     "cbs.DescribeDisks": lambda world: {"Filters": [{"Name": "instance-id", "Values": [world.instance]}]},
+    "cbs.DeleteSnapshots": lambda world: {"SnapshotIds": [world.lone_snapshot()]},
     "cbs.DescribeSnapshots": lambda world: {"Limit": 100 if world.image else 1},
     "sts.GetCallerIdentity": lambda _: {},
     "sts.AssumeRole": lambda world: {

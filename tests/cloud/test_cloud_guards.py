@@ -161,18 +161,20 @@ FOREIGN_INSTANCE["user_data_of"] = lambda bench, caller, name: instance_changes.
 FOREIGN_IMAGE["price_of_launch"] = lambda bench, caller, name: prices.price_of_launch(bench.cloud, caller, run_order(name))
 FOREIGN_INSTANCE["price_of_reset"] = lambda bench, caller, name: prices.price_of_reset(bench.cloud, caller, ResetOrder(name))
 FOREIGN_INSTANCE["offer_display"] = lambda bench, caller, name: displays.offer_display(bench.cloud, caller, name)
-FOREIGN_IMAGE["sync_image"] = lambda bench, caller, name: syncing.sync_image(
-    bench.cloud, caller, SyncOrder((name,), ("ap-shanghai",))
+FOREIGN_IMAGE["sync_image"] = lambda bench, by, name: syncing.sync_image(bench.cloud, by, SyncOrder((name,), ("ap-shanghai",)))
+FOREIGN_IMAGE["delete_held"] = lambda bench, by, name: _in_transaction(
+    bench, lambda tx: images.delete_held(tx, by, [name], delete_snapshots=True)
 )
 FOREIGN_IMAGE["modify_tags"] = lambda bench, caller, name: tags.modify_tags(
     bench.cloud, caller, f"qcs::cvm:ap-guangzhou:uin/:image/{name}", replace=[Tag("a", "b")], delete=[]
 )
-FOREIGN_TASK: dict[str, Act] = {
-    "cancel_task": lambda bench, caller, name: tasks.cancel_task(bench.cloud, caller, int(name)),
-}
+FOREIGN_TASK: dict[str, Act] = {"cancel_task": lambda bench, by, name: tasks.cancel_task(bench.cloud, by, int(name))}
 FOREIGN_KEY: dict[str, Act] = {
     "delete_key_pairs": lambda bench, caller, name: keys.delete_key_pairs(bench.cloud, caller, [name]),
     "modify_key_pair": lambda bench, caller, name: keys.modify_key_pair(bench.cloud, caller, name, name="new", description=None),
+}
+FOREIGN_SNAPSHOT: dict[str, Act] = {
+    "delete_snapshots": lambda bench, by, name: snapshots.delete_snapshots(bench.cloud, by, [name], delete_images=True),
 }
 LISTS: dict[str, Act] = {
     "list_images": lambda bench, caller, name: images.list_images(
@@ -349,7 +351,7 @@ def test_instances_are_operated_on_all_or_none(bench: Bench) -> None:
 
 
 def test_every_function_that_acts_for_a_caller_is_tried_against_a_foreign_account() -> None:
-    tried = {*FOREIGN_IMAGE, *FOREIGN_INSTANCE, *FOREIGN_TASK, *FOREIGN_KEY, *LISTS, *NAMES_NOTHING}
+    tried = {*FOREIGN_IMAGE, *FOREIGN_INSTANCE, *FOREIGN_TASK, *FOREIGN_KEY, *FOREIGN_SNAPSHOT, *LISTS, *NAMES_NOTHING}
     tried |= {*foreign_networks.REFUSED, *foreign_networks.NAMES_NO_NETWORK}  # in test_cloud_networks
     assert _for_callers() == tried
 
@@ -359,6 +361,8 @@ def test_what_belongs_to_another_account_does_not_exist(bench: Bench) -> None:
     image_id = bench.image(owner)
     instance_id = bench.instance(owner, image_id)
     pair, _ = keys.create_key_pair(bench.cloud, owner, name="laptop", project_id=0, tags=())
+    with bench.cloud.catalog.read() as tx:
+        (snapshot,) = tx.images.snapshots_of(image_id)
     before = bench.rows()
 
     for acts, name, nothing in (
@@ -366,6 +370,7 @@ def test_what_belongs_to_another_account_does_not_exist(bench: Bench) -> None:
         (FOREIGN_INSTANCE, instance_id, "ins-00000000"),
         (FOREIGN_TASK, "1", "0"),
         (FOREIGN_KEY, pair.key_id, "skey-00000000"),
+        (FOREIGN_SNAPSHOT, snapshot.snapshot_id, "snap-00000000"),
     ):
         for function, act in acts.items():
             refusal = _refusal(lambda act=act, name=name: act(bench, stranger, name))

@@ -81,6 +81,62 @@ def test_two_images_of_one_snapshot_are_deleted_together(bench: Bench) -> None:
     assert left(bench, owner) == set()
 
 
+def delete_snapshots(bench: Bench, caller: Caller, *snapshot_ids: str, delete_images: bool = False) -> None:
+    snapshots.delete_snapshots(bench.cloud, caller, snapshot_ids, delete_images=delete_images)
+
+
+def test_a_snapshot_that_outlived_its_image_is_deleted(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    image_id = bench.image(owner)
+    kept = snapshots_of(bench, image_id)
+    delete(bench, owner, image_id, delete_snapshots=False)
+
+    delete_snapshots(bench, owner, *kept, *kept)
+
+    assert left(bench, owner) == set()
+    with pytest.raises(errors.SnapshotNotFound):
+        delete_snapshots(bench, owner, *kept)
+
+
+def test_a_snapshot_with_images_goes_only_where_they_go_too_and_all_snapshots_or_none(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    first = bench.image(owner, "first", data_disk_urls=("http://127.0.0.1:1/data.raw",))
+    system, data = snapshots_of(bench, first)
+    second = of_snapshots(bench, owner, "second", system)
+    lone = _data_snapshot(bench, owner)
+
+    with pytest.raises(errors.SnapshotHasImages):
+        delete_snapshots(bench, owner, lone, system)
+    with pytest.raises(errors.SnapshotNotFound):
+        delete_snapshots(bench, owner, lone, "snap-00000000")
+    with pytest.raises(errors.InvalidValue):
+        delete_snapshots(bench, owner, lone, "disk-00000000")
+    assert left(bench, owner) == {system, data, lone}
+
+    delete_snapshots(bench, owner, lone, system, delete_images=True)
+
+    assert left(bench, owner) == {data}
+    for image_id in (first, second):
+        with pytest.raises(errors.ImageNotFound):
+            delete(bench, owner, image_id)
+
+
+def test_a_shared_image_and_one_in_transition_keep_their_snapshots(bench: Bench) -> None:
+    owner, friend = bench.caller("owner"), bench.caller("friend")
+    shared, coming = bench.image(owner, "shared"), bench.importing(owner, "coming")
+    sharing.share_image(bench.cloud, owner, shared, [friend.account.uin])
+    both = left(bench, owner)
+    (unfinished,) = snapshots_of(bench, coming)
+
+    with pytest.raises(errors.ImageInShared):
+        delete_snapshots(bench, owner, *snapshots_of(bench, shared), delete_images=True)
+    with pytest.raises(errors.SnapshotUnfinished):
+        delete_snapshots(bench, owner, unfinished, delete_images=True)
+    with pytest.raises(errors.SnapshotNotFound):
+        delete_snapshots(bench, friend, *snapshots_of(bench, shared), delete_images=True)
+    assert left(bench, owner) == both
+
+
 def test_an_image_comes_back_from_the_snapshots_that_it_left(bench: Bench) -> None:
     owner = bench.caller("owner")
     first = bench.image(owner, "first")

@@ -1,6 +1,6 @@
 """Images: list, modify, delete, and what they take."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -135,19 +135,24 @@ def delete_images(cloud: Cloud, caller: Caller, image_ids: Sequence[str], *, del
     """
     listing.check_count("ImageIds", image_ids, _IDS)
     with cloud.catalog.begin() as tx:
-        for image_id in dict.fromkeys(image_ids):
-            image = own_image(tx, caller, image_id)
-            if image.state in _TRANSIENT:
-                raise errors.ImageStateForbids(f"Image {image_id} is {image.state}.")
-            tx.images.hold(image)
-            if tx.shares.count(image.image_id):
-                raise errors.ImageInShared(f"Image {image_id} is shared: cancel its shares first.")
-            if dry_run:
-                continue
-            bound = tx.snapshots.bound(image.image_id)
-            tx.images.remove(image)
-            if delete_snapshots or image.state is not ImageState.NORMAL:
-                tx.snapshots.remove(bound)
+        delete_held(tx, caller, image_ids, delete_snapshots=delete_snapshots, dry_run=dry_run)
+
+
+def delete_held(tx: Tx, caller: Caller, image_ids: Iterable[str], *, delete_snapshots: bool, dry_run: bool = False) -> None:
+    """Delete own images within a transaction, under the rules of `delete_images`, and raise what it raises."""
+    for image_id in dict.fromkeys(image_ids):
+        image = own_image(tx, caller, image_id)
+        if image.state in _TRANSIENT:
+            raise errors.ImageStateForbids(f"Image {image_id} is {image.state}.")
+        tx.images.hold(image)
+        if tx.shares.count(image.image_id):
+            raise errors.ImageInShared(f"Image {image_id} is shared: cancel its shares first.")
+        if dry_run:
+            continue
+        bound = tx.snapshots.bound(image.image_id)
+        tx.images.remove(image)
+        if delete_snapshots or image.state is not ImageState.NORMAL:
+            tx.snapshots.remove(bound)
 
 
 def image_of_family(cloud: Cloud, caller: Caller, family: str) -> VisibleImage | None:

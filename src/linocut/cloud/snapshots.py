@@ -1,5 +1,6 @@
-"""Snapshots: list them. Source: CBS DescribeSnapshots."""
+"""Snapshots: list and delete them. Source: CBS DescribeSnapshots, DeleteSnapshots."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from linocut.catalog import ListedSnapshot, Page
@@ -7,9 +8,11 @@ from linocut.catalog import SnapshotQuery as CatalogQuery
 from linocut.cloud import listing
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
+from linocut.cloud.images import delete_held
 from linocut.cloud.listing import BlockQuery
 from linocut.model import errors
-from linocut.model.ids import is_id
+from linocut.model.ids import SnapshotId, is_id
+from linocut.model.states import SnapshotState
 
 __all__ = ["ListedSnapshot", "Page"]
 
@@ -17,6 +20,7 @@ _FILTERS: Final = frozenset(
     {"snapshot-id", "snapshot-name", "snapshot-state", "disk-usage", "project-id", "disk-id", "encrypt", "snapshot-type"}
 )
 _DISK_IDS: Final = 10
+_DELETED: Final = 100
 _TYPES: Final = frozenset({"PRIVATE_SNAPSHOT", "SHARED_SNAPSHOT"})
 _TRUTHS: Final = frozenset({"true", "false"})
 
@@ -56,6 +60,36 @@ def list_snapshots(cloud: Cloud, caller: Caller, query: BlockQuery) -> Page[List
                 limit=query.limit,
             )
         )
+
+
+def delete_snapshots(cloud: Cloud, caller: Caller, snapshot_ids: Sequence[str], *, delete_images: bool) -> None:
+    """Delete own snapshots of the region, all or none of them, with `delete_images` also the images that are made of them.
+
+    Such an image goes under the rules of DeleteImages; those of its snapshots that are not named stay. Instances run on.
+
+    Raises InvalidValue, TooManyValues, SnapshotNotFound, SnapshotUnfinished, SnapshotHasImages, ImageStateForbids,
+    ImageInShared, ImageIsPublic, LostRace.
+    Source: CBS DeleteSnapshots.
+    """
+    listing.check_count("SnapshotIds", snapshot_ids, _DELETED)
+    wanted = tuple(SnapshotId(snapshot_id) for snapshot_id in dict.fromkeys(snapshot_ids))
+    for snapshot_id in wanted:
+        if not is_id("snap", snapshot_id):
+            raise errors.InvalidValue(f"{snapshot_id!r} is no snapshot id.")
+    with cloud.catalog.begin() as tx:
+        held = {snapshot.snapshot_id: snapshot for snapshot in tx.snapshots.hold(caller.account.uin, caller.region, wanted)}
+        images: list[str] = []
+        for snapshot_id in wanted:
+            if snapshot_id not in held:
+                raise errors.SnapshotNotFound(f"There is no snapshot {snapshot_id}.")
+            if held[snapshot_id].state is SnapshotState.CREATING:
+                raise errors.SnapshotUnfinished(f"Snapshot {snapshot_id} is {held[snapshot_id].state}.")
+            made = tx.snapshots.images_of(snapshot_id)
+            if made and not delete_images:
+                raise errors.SnapshotHasImages(f"Images are made of snapshot {snapshot_id}: {', '.join(made)}.")
+            images += made
+        delete_held(tx, caller, images, delete_snapshots=False)
+        tx.snapshots.remove(wanted)
 
 
 def _words(values: tuple[str, ...], known: frozenset[str], name: str, *, lower: bool = False) -> set[str]:

@@ -1,15 +1,17 @@
-"""Snapshots. Source: CBS DescribeSnapshots."""
+"""Snapshots. Source: CBS DescribeSnapshots, DeleteSnapshots."""
 
 from typing import Any, Final
 
 from linocut.api.cbs.shapes import LIST_CODES, OrderedPageRequest, Placement, block_query
-from linocut.api.cvm.shapes import Tag, beijing_time
+from linocut.api.codes import codes
+from linocut.api.cvm.shapes import Ids, Tag, beijing_time
 from linocut.api.envelope import Answer, Shape
 from linocut.api.table import Action
 from linocut.cloud import snapshots
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.snapshots import ListedSnapshot
+from linocut.model import errors
 from linocut.model.states import SnapshotState
 
 _ORDER_FIELDS: Final = frozenset({"CREATE_TIME"})
@@ -21,6 +23,13 @@ class DescribeSnapshots(OrderedPageRequest):
     """Which snapshots."""
 
     snapshot_ids: tuple[str, ...] = ()
+
+
+class DeleteSnapshots(Shape):
+    """Which snapshots to delete, and whether the images that are made of them go too."""
+
+    snapshot_ids: Ids
+    delete_bind_images: bool = False
 
 
 class Image(Shape):
@@ -72,6 +81,12 @@ def describe_snapshots(cloud: Cloud, caller: Caller, request: DescribeSnapshots)
     return Snapshots(total_count=page.total, snapshot_set=[_snapshot(listed) for listed in page.items])
 
 
+def delete_snapshots(cloud: Cloud, caller: Caller, request: DeleteSnapshots) -> Answer:
+    """Delete snapshots, all or none."""
+    snapshots.delete_snapshots(cloud, caller, request.snapshot_ids, delete_images=request.delete_bind_images)
+    return Answer()
+
+
 def _snapshot(listed: ListedSnapshot) -> Snapshot:
     snapshot = listed.snapshot
     under_way = snapshot.state is SnapshotState.CREATING
@@ -94,4 +109,24 @@ def _snapshot(listed: ListedSnapshot) -> Snapshot:
 
 ACTIONS: Final[tuple[Action[Any], ...]] = (
     Action(name="DescribeSnapshots", request=DescribeSnapshots, handle=describe_snapshots, codes=LIST_CODES),
+    Action(
+        name="DeleteSnapshots",
+        request=DeleteSnapshots,
+        handle=delete_snapshots,
+        is_mutating=True,
+        codes=codes(
+            errors.InvalidValue,
+            errors.SnapshotNotFound,
+            errors.SnapshotUnfinished,
+            errors.SnapshotHasImages,
+            special={
+                errors.TooManyValues: "InvalidParameterValue",
+                errors.ImageInShared: "UnsupportedOperation.SnapHasShared",
+                errors.ImageIsPublic: "UnsupportedOperation",
+                errors.ImageStateForbids: "ResourceBusy",
+                errors.TaskRunning: "ResourceBusy",
+                errors.LostRace: "ResourceBusy",
+            },
+        ),
+    ),
 )

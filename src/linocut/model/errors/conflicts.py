@@ -79,6 +79,10 @@ class RulesOutdated(Conflict):
     """The rules have changed since the version that the request names."""
 
 
+class SnapshotHasImages(Conflict):
+    """Images are made of the snapshot, and are not to go with it."""
+
+
 class SnapshotUnfinished(Conflict):
     """The snapshot's content is still to come."""
 

@@ -47,6 +47,10 @@ class TaskNotFound(NotFound):
     """The caller has no such task."""
 
 
+class SnapshotNotFound(NotFound):
+    """The caller has no such snapshot in the region."""
+
+
 class ImageSnapshotNotFound(NotFound):
     """An image is to be made of a snapshot that does not exist for the caller."""
 
