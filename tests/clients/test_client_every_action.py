@@ -303,6 +303,7 @@ def _file(world: World) -> dict[str, Any]:
 
 OWN_CASES: dict[str, Case] = {
     "CreateDownload": _file,
+    "DeleteBucketFiles": lambda world: {"BucketName": world.bucket, "Keys": ["not-there.raw"]},
     "DescribeAuditEntries": lambda _: {},
     "DescribeBucketFiles": lambda world: {"BucketName": world.bucket},
     "DescribeImageUsage": lambda world: {"ImageIds": [world.image]},

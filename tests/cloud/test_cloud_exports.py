@@ -322,6 +322,29 @@ def test_an_export_whose_start_was_lost_is_started_and_one_that_was_lost_has_fai
     assert {bench.image_row(image_id).state for image_id in (first, second)} == {ImageState.NORMAL}
 
 
+def test_exported_files_are_deleted_by_their_owner_but_not_while_they_are_written(bench: Bench) -> None:
+    owner, stranger = bench.caller("owner"), bench.caller("stranger")
+    image_id, other = bench.image(owner), bench.image(owner, "other")
+    done = exports.export_images(bench.cloud, owner, order(owner, image_id))
+    with bench.holding():
+        coming = exports.export_images(bench.cloud, owner, order(owner, other))
+    assert done is not None
+    assert coming is not None
+
+    for caller, keys, refusal in (
+        (stranger, done.keys, errors.BucketNotFound),
+        (owner, (*done.keys, *coming.keys), errors.TaskRunning),
+        (owner, (*done.keys, "../x"), errors.InvalidValue),
+    ):
+        with pytest.raises(refusal):
+            buckets.delete_files(bench.cloud, caller, bucket_of(owner), keys)
+    assert tuple(exported(bench, owner)) == done.keys
+
+    for _ in range(2):
+        buckets.delete_files(bench.cloud, owner, bucket_of(owner), done.keys)
+    assert exported(bench, owner) == {}
+
+
 def test_a_link_leads_to_one_file_of_an_own_bucket_for_an_hour(bench: Bench) -> None:
     owner, stranger = bench.caller("owner"), bench.caller("stranger")
     begun = exports.export_images(bench.cloud, owner, order(owner, bench.image(owner)))

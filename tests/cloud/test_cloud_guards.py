@@ -204,7 +204,7 @@ NAMES_NOTHING = {
     "image_of_family",  # test_a_family_is_of_those_who_see_its_images
     "require_own_bucket",  # and the next: test_a_link_leads_to_one_file_of_an_own_bucket_for_an_hour
     "list_files",
-    "create_download",
+    *("create_download", "delete_files"),
     "bucket_url",  # test_nobody_imports_from_another_account_s_bucket
     "import_image",  # its upload: test_an_upload_of_another_account_is_none
     "create_upload",

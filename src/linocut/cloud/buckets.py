@@ -8,7 +8,7 @@ file and an hour, sealed so that nobody can make another of it.
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from linocut.cloud import listing
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.sealing import SealBrokenError
@@ -28,6 +29,7 @@ _DEFAULT: Final = "images"
 _LINK_LIFE: Final = timedelta(hours=1)
 _SEAL_OWNER: Final = "download"
 _LISTED: Final = 1000
+_DELETED: Final = 100
 _PATIENCE_S: Final = 5.0
 
 
@@ -91,6 +93,29 @@ def list_files(cloud: Cloud, caller: Caller, bucket: str) -> BucketFiles:
     except FormatError as error:
         raise errors.BucketNotFound(f"Bucket {name} cannot be read.", detail=error.detail) from error
     return BucketFiles(name, tuple(files[:_LISTED]))
+
+
+def delete_files(cloud: Cloud, caller: Caller, bucket: str, keys: Sequence[str]) -> None:
+    """Delete files of an own bucket; one that is not there is no error, and none goes while an export writes one of them.
+
+    Raises BucketNotFound, InvalidValue, TooManyValues, TaskRunning.
+    """
+    name = require_own_bucket(caller, bucket)
+    listing.check_count("Keys", keys, _DELETED)
+    for key in keys:
+        if not is_file_key(key):
+            raise errors.InvalidValue("Keys holds what is no name of a file.")
+    with cloud.catalog.read() as tx:
+        written = {key for export in tx.exports.all() if export.bucket == name for key in export.keys}
+    for key in keys:
+        if key in written:
+            raise errors.TaskRunning(f"An export writes {key}.")
+    try:
+        opened = _asked_bucket(cloud, name)
+        for key in dict.fromkeys(keys):
+            opened.delete(key)
+    except FormatError as error:
+        raise errors.BucketNotFound(f"Bucket {name} cannot be read.", detail=error.detail) from error
 
 
 def create_download(cloud: Cloud, caller: Caller, bucket: str, key: str) -> str:

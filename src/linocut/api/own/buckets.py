@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from linocut.api.codes import codes
-from linocut.api.cvm.shapes import wire_time
+from linocut.api.cvm.shapes import Ids, wire_time
 from linocut.api.envelope import Answer, Shape
 from linocut.api.table import Action
 from linocut.cloud import buckets
@@ -40,6 +40,13 @@ class CreateDownload(Shape):
     key: str
 
 
+class DeleteBucketFiles(Shape):
+    """Which files of which bucket."""
+
+    bucket_name: str
+    keys: Ids
+
+
 class Download(Answer):
     """The answer of CreateDownload: a path of this service to get the file from, good for an hour."""
 
@@ -63,6 +70,12 @@ def create_download(cloud: Cloud, caller: Caller, request: CreateDownload) -> Do
     return Download(url=buckets.create_download(cloud, caller, request.bucket_name, request.key))
 
 
+def delete_bucket_files(cloud: Cloud, caller: Caller, request: DeleteBucketFiles) -> Answer:
+    """Delete files of a bucket."""
+    buckets.delete_files(cloud, caller, request.bucket_name, request.keys)
+    return Answer()
+
+
 ACTIONS: Final[tuple[Action[Any], ...]] = (
     Action(
         name="DescribeBucketFiles",
@@ -76,5 +89,12 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         handle=create_download,
         is_mutating=True,
         codes=codes(errors.BucketNotFound, errors.FileNotFound),
+    ),
+    Action(
+        name="DeleteBucketFiles",
+        request=DeleteBucketFiles,
+        handle=delete_bucket_files,
+        is_mutating=True,
+        codes=codes(errors.BucketNotFound, errors.InvalidValue, errors.TooManyValues, errors.TaskRunning),
     ),
 )
