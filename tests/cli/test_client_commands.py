@@ -234,6 +234,17 @@ def test_stopping_all_stops_every_running_instance_a_hundred_at_a_time(wire: Fak
         (["instance", "reboot", "ins-1"], "RebootInstances", {"InstanceIds": ["ins-1"]}),
         (["instance", "terminate", "ins-1"], "TerminateInstances", {"InstanceIds": ["ins-1"]}),
         (["image", "delete", "img-00000001"], "DeleteImages", {"ImageIds": ["img-00000001"], "DeleteBindedSnap": True}),
+        (["snapshot", "delete", "snap-1"], "DeleteSnapshots", {"SnapshotIds": ["snap-1"]}),
+        (
+            ["snapshot", "delete", "snap-1", "--with-images"],
+            "DeleteSnapshots",
+            {"SnapshotIds": ["snap-1"], "DeleteBindImages": True},
+        ),
+        (
+            ["bucket", "delete", "a.raw", "--bucket", "b-1"],
+            "DeleteBucketFiles",
+            {"BucketName": "b-1", "Keys": ["a.raw"]},
+        ),
         (["key", "delete", "skey-00000001"], "DeleteKeyPairs", {"KeyIds": ["skey-00000001"]}),
         (["instance", "reset", "ins-00000001"], "ResetInstance", {"InstanceId": "ins-00000001"}),
         (
@@ -430,6 +441,28 @@ def test_an_export_comes_here_and_goes_on_where_it_broke_off(
     assert wire.last("ExportImages")["OnlyExportRootDisk"] is True
     again = linocut("image", "export", "web", "--output", tmp_path / "web.raw", "--state", state)
     assert (again.returncode, wire.count("ExportImages")) == (2, 1)
+
+
+def test_an_export_to_where_nothing_can_be_written_is_not_asked_for(
+    wire: FakeWire, linocut: Linocut, state: Path, tmp_path: Path
+) -> None:
+    exporting(wire, "SUCCESS")
+    done = linocut("image", "export", "web", "-o", tmp_path / "none" / "x", "--state", state)
+    assert (done.returncode, done.stderr) == (1, f"linocut: there is no folder {tmp_path / 'none'}\n")
+    assert wire.count("ExportImages") == 0
+
+
+def test_a_file_of_a_bucket_comes_here(wire: FakeWire, linocut: Linocut, state: Path, tmp_path: Path) -> None:
+    exporting(wire)
+    done = linocut("bucket", "get", "nightly/web.raw", "-o", tmp_path / "web.raw", "--state", state)
+    assert done.stdout == f"{tmp_path / 'web.raw'}\n"
+    assert (tmp_path / "web.raw").read_bytes() == wire.download
+    assert wire.last("CreateDownload") == {"BucketName": "images-1250000000", "Key": "nightly/web.raw"}
+
+
+def test_an_option_that_is_missing_is_named(linocut: Linocut) -> None:
+    done = linocut("image", "import", "x.raw", "--name", "x")
+    assert (done.returncode, done.stderr) == (2, "linocut: --os-type is missing\n")
 
 
 def test_an_export_that_fails_says_why(wire: FakeWire, linocut: Linocut, state: Path) -> None:

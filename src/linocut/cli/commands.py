@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, MissingArgumentError
 
 from linocut.cli.failures import CommandFailed, Misused
 from linocut.model.errors import Refusal
@@ -43,6 +43,14 @@ _GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
             "publish": "publishing:publish",
             "withdraw": "publishing:withdraw",
         },
+    ),
+    "snapshot": (
+        "List and delete snapshots, also those that outlived their image.",
+        {"list": "snapshots:list_snapshots", "delete": "snapshots:delete"},
+    ),
+    "bucket": (
+        "List, get and delete the files that exports left in a bucket.",
+        {"list": "buckets:list_files", "get": "buckets:get", "delete": "buckets:delete"},
     ),
     "catalog": (
         "List well-known cloud images, and import and publish them.",
@@ -97,7 +105,7 @@ def run(arguments: Sequence[str]) -> int:
         )
         sys.stdout.flush()
     except (CycloptsError, Misused) as error:
-        return _complain(error, 2)
+        return _complain(_worded(error), 2)
     except (CommandFailed, Refusal, SettingsError) as error:
         return _complain(error, 1)
     except OSError as error:
@@ -108,6 +116,18 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def _worded(error: Exception) -> Exception:
+    """Return the error, in words of our own where what is missing is a whole option, not what belongs behind it."""
+    if (
+        not isinstance(error, MissingArgumentError)
+        or error.argument is None
+        or error.keyword is not None
+        or error.argument.tokens
+    ):
+        return error
+    return Misused(f"{error.argument.name} is missing")
 
 
 def _complain(error: Exception, code: int) -> int:

@@ -46,8 +46,8 @@ def export_image(
         root_disk_only: leave out data disks; --output does so.
         options: where and who.
     """
-    if output is not None and output.exists():
-        raise Misused(f"{output} exists")
+    if output is not None:
+        check_output(output)
     options = options or ClientOptions()
     wire = connect(options)
     image_id = find_image(wire, image, ("PRIVATE_IMAGE",))
@@ -63,11 +63,26 @@ def export_image(
     _await_task(wire, int(begun["TaskId"]), f"Exporting {image_id}")
     paths = [str(path) for path in begun["CosPaths"]]
     if output is not None:
-        _Download(wire, name, paths[0], output).run()
+        download(wire, name, paths[0], output)
     if options.json:
         print_json({"BucketName": name, "CosPaths": paths})
         return
     print(output if output is not None else "\n".join(f"s3://{name}/{quote(path)}" for path in paths))
+
+
+def check_output(file: Path) -> None:
+    """Find out, before anything is asked for, whether a download may be written here. Raises Misused, CommandFailed."""
+    if file.exists():
+        raise Misused(f"{file} exists")
+    if not file.parent.is_dir():
+        raise CommandFailed(f"there is no folder {file.parent}")
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        raise CommandFailed(f"the folder {file.parent} is not writable")
+
+
+def download(wire: Wire, bucket: str, key: str, file: Path) -> None:
+    """Bring a file of a bucket here, whole or not at all. Raises WireError, CommandFailed, OSError."""
+    _Download(wire, bucket, key, file).run()
 
 
 def _await_task(wire: Wire, task_id: int, label: str) -> None:
@@ -93,11 +108,14 @@ class _Download:
 
     def run(self) -> None:
         """Bring the file; only attempts that bring it no byte further count against the limit. Raises CommandFailed, OSError."""
-        with self._part.open("wb") as out, httpx.Client(timeout=_TIMEOUT) as http:
-            total = int(self._answered(http.head(self._url)).headers["Content-Length"])
-            with progress_bar("Downloading", total, unit="B") as show:
-                self._run(http, out.fileno(), total, show)
-        self._part.rename(self._file)
+        try:
+            with self._part.open("wb") as out, httpx.Client(timeout=_TIMEOUT) as http:
+                total = int(self._answered(http.head(self._url)).headers["Content-Length"])
+                with progress_bar("Downloading", total, unit="B") as show:
+                    self._run(http, out.fileno(), total, show)
+            self._part.rename(self._file)
+        finally:
+            self._part.unlink(missing_ok=True)
 
     def _run(self, http: httpx.Client, descriptor: int, total: int, show: Callable[[float], None]) -> None:
         arrived = failures = 0

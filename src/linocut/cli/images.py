@@ -39,7 +39,7 @@ def import_image(
     wait: bool = True,
     options: ClientOptions | None = None,
 ) -> None:
-    """Import a disk file (qcow2, raw, vmdk, vhd, vhdx) as an image, and wait until it is ready.
+    """Import a disk file (qcow2, raw, vmdk, vhd, vhdx, vdi) as an image, and wait until it is ready.
 
     Args:
         source: a local file, which is uploaded, or a URL (http, https, s3://BUCKET/KEY), which the service fetches.

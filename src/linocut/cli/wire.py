@@ -18,6 +18,7 @@ _DEFAULT_STATE: Final = ".state"
 _DEFAULT_ENDPOINT: Final = "http://127.0.0.1:8774"
 _DEFAULT_REGION: Final = "ap-guangzhou"
 _CVM: Final = ("cvm", "2017-03-12")
+CBS: Final = ("cbs", "2017-03-12")
 _OWN: Final = ("linocut", "2026-11-01")
 _PAGE: Final = 100
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -120,11 +121,15 @@ class Wire:
         """Call an action of the service `linocut`, as `call` does."""
         return self._call(_OWN, action, parameters)
 
-    def pages(self, action: str, items: str, **parameters: object) -> Iterator[JsonObject]:
+    def call_cbs(self, action: str, **parameters: object) -> JsonObject:
+        """Call an action of CBS, as `call` does."""
+        return self._call(CBS, action, parameters)
+
+    def pages(self, action: str, items: str, *, of: tuple[str, str] = _CVM, **parameters: object) -> Iterator[JsonObject]:
         """Yield what a Describe action lists under `items`, page by page."""
         seen = 0
         while True:
-            response = self.call(action, Offset=seen, Limit=_PAGE, **parameters)
+            response = self._call(of, action, {"Offset": seen, "Limit": _PAGE, **parameters})
             yield from response[items]
             seen += len(response[items])
             if not response[items] or seen >= response["TotalCount"]:
