@@ -460,6 +460,26 @@ def test_a_file_of_a_bucket_comes_here(wire: FakeWire, linocut: Linocut, state: 
     assert wire.last("CreateDownload") == {"BucketName": "images-1250000000", "Key": "nightly/web.raw"}
 
 
+def test_a_download_that_fails_leaves_no_part_of_a_file(wire: FakeWire, linocut: Linocut, state: Path, tmp_path: Path) -> None:
+    exporting(wire)
+    wire.answers["CreateDownload"] = lambda _: {"Url": "/nothing/here"}
+    folder = tmp_path / "here"
+    folder.mkdir()
+    done = linocut("bucket", "get", "web.raw", "-o", folder / "web.raw", "--state", state)
+    assert (done.returncode, list(folder.iterdir())) == (1, [])
+
+
+def test_snapshots_are_listed_with_the_images_made_of_them(wire: FakeWire, linocut: Linocut, state: Path) -> None:
+    names = ("SnapshotId", "SnapshotName", "DiskUsage", "DiskSize", "SnapshotState")
+    held = dict(zip(names, ("snap-00000001", "web", "SYSTEM_DISK", 2, "NORMAL"), strict=True))
+    images = [{"ImageId": "img-00000001", "ImageName": "a"}, {"ImageId": "img-00000002", "ImageName": "b"}]
+    wire.answers["DescribeSnapshots"] = lambda _: {"TotalCount": 1, "SnapshotSet": [held | {"Images": images}]}
+
+    shown = linocut("snapshot", "list", "--state", state).stdout.splitlines()[1]
+
+    assert shown.split() == ["snap-00000001", "web", "system", "2", "NORMAL", "img-00000001", "img-00000002"]
+
+
 def test_an_option_that_is_missing_is_named(linocut: Linocut) -> None:
     done = linocut("image", "import", "x.raw", "--name", "x")
     assert (done.returncode, done.stderr) == (2, "linocut: --os-type is missing\n")

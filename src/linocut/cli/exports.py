@@ -114,6 +114,8 @@ class _Download:
                 with progress_bar("Downloading", total, unit="B") as show:
                     self._run(http, out.fileno(), total, show)
             self._part.rename(self._file)
+        except httpx.TransportError as error:
+            raise CommandFailed(f"the download did not begin: {error}") from error
         finally:
             self._part.unlink(missing_ok=True)
 
