@@ -7,7 +7,6 @@ of the catalogue is translated as well. A sentence that the catalogue lacks beco
 answered half in Chinese and half in English. A test finds every sentence of the source, and fails for one without translation.
 """
 
-import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,15 +25,36 @@ _ANY_CODE: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    english: re.Pattern[str]
+    english: tuple[str, ...]
+    """The sentence's text before, between and behind its braces."""
     chinese: str
+
+    def values(self, sentence: str) -> tuple[str, ...] | None:
+        """Return what stands for the braces, each as short as it can be, or None where this is another sentence.
+
+        One look through the sentence, for clients choose what is in it: a pattern would try each way to share it out.
+        """
+        first, *others = self.english
+        if not others:
+            return () if sentence == first else None
+        *inner, last = others
+        at, end = len(first), len(sentence) - len(last)
+        if not sentence.startswith(first) or not sentence.endswith(last):
+            return None
+        found = []
+        for text in inner:
+            if (here := sentence.find(text, at, max(at, end))) < 0:
+                return None
+            found.append(sentence[at:here])
+            at = here + len(text)
+        return (*found, sentence[at:end]) if at <= end else None
 
 
 class Chinese:
     """A catalogue of sentences and phrases, and the general sentence of each family of codes."""
 
     def __init__(self, sentences: dict[str, str], families: dict[str, str]) -> None:
-        self._templates = tuple(_Template(_pattern(one), sentences[one]) for one in _most_telling_first(sentences))
+        self._templates = tuple(_Template(tuple(one.split(_BRACES)), sentences[one]) for one in _most_telling_first(sentences))
         self._families = families
 
     def failure(self, failure: Failure) -> Failure:
@@ -47,8 +67,8 @@ class Chinese:
         if len(english) > _LONGEST or not depth:
             return None
         for template in self._templates:
-            if found := template.english.fullmatch(english):
-                return template.chinese.format(*(self._translated(value, depth - 1) or value for value in found.groups()))
+            if (found := template.values(english)) is not None:
+                return template.chinese.format(*(self._translated(value, depth - 1) or value for value in found))
         return None
 
 
@@ -62,7 +82,3 @@ def catalogue() -> Chinese:
 def _most_telling_first(sentences: Iterable[str]) -> list[str]:
     """Return the templates, those with the most text of their own first, for others may match what they match."""
     return sorted(sentences, key=lambda one: len(one) - len(_BRACES) * one.count(_BRACES), reverse=True)
-
-
-def _pattern(sentence: str) -> re.Pattern[str]:
-    return re.compile("(.*?)".join(re.escape(part) for part in sentence.split(_BRACES)), re.DOTALL)

@@ -23,6 +23,8 @@ _MISSING: Final = re.compile(r"Object missing required field `([^`]*)`(?: - at `
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `([^`]*)`(?: - at `([^`]*)`)?")
 _EMPTY: Final = re.compile(r"Expected `array` of length >= 1 - at `([^`]*)`")
 _OTHER: Final = re.compile(r"(.*) - at `([^`]*)`")
+_LONGEST_PATH: Final = 200
+"""Characters of a path, which no parameter needs: a long name would else be copied for each of the many that are inside it."""
 _FLAGS: Final = {"true": True, "false": False}
 _NUMBER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 
@@ -116,7 +118,7 @@ def _meaning(value: object) -> object:
 def _prune(value: Mapping[str, object], path: str, unsupported: Mapping[str, AsksNothing]) -> dict[str, object]:
     kept: dict[str, object] = {}
     for key, inner in value.items():
-        name = f"{path}.{key}" if path else key
+        name = (f"{path}.{key}" if path else key)[:_LONGEST_PATH]
         pruned = _prune_value(inner, name, unsupported)
         asks_nothing = unsupported.get(name)
         if pruned is None or (asks_nothing is not None and asks_nothing(pruned)):
@@ -146,8 +148,9 @@ def _failure(complaint: str) -> Failure:
         return Failure("MissingParameter", f"The parameter `{_name(found[1])}` is empty.")
     if found := _OTHER.fullmatch(complaint):
         return Failure("InvalidParameter", f"The parameter `{_name(found[2])}` has the wrong type: {found[1].lower()}.")
-    return Failure("InvalidParameter", f"The parameters have the wrong type: {complaint.lower()}.")
+    return Failure("InvalidParameter", f"The parameters have the wrong type: {complaint[:_LONGEST_PATH].lower()}.")
 
 
 def _name(path: str | None, field: str = "") -> str:
-    return ".".join(part for part in ((path or "").removeprefix("$").removeprefix("."), field) if part)
+    named = ".".join(part for part in ((path or "").removeprefix("$").removeprefix("."), field) if part)
+    return named[:_LONGEST_PATH]
