@@ -18,6 +18,7 @@ ID_PREFIXES: Final = ("disk", "img", "ins", "rtb", "sg", "skey", "snap", "subnet
 _ID: Final = re.compile(rf"(?:.*[/:])?((?:{'|'.join(ID_PREFIXES)})-[0-9a-z]{{8}})")
 _MOST_RESOURCES: Final = 200
 _VALUES: Final = 10
+_ID_CHARACTERS: Final = 64
 _HELD_BACK: Final = frozenset({"Password"})
 
 
@@ -60,7 +61,7 @@ def list_calls(
 ) -> Page[AuditEntry]:
     """Return a page of the calls of an account, the last one first; the operator sees those of all accounts.
 
-    Raises OperatorOnly, TooManyValues, TimeInvalid, PageOutOfRange.
+    Raises OperatorOnly, TooManyValues, InvalidValue, TimeInvalid, PageOutOfRange.
     """
     own = caller.account.uin
     if uin not in {"", own} and not caller.account.is_operator:
@@ -68,6 +69,8 @@ def list_calls(
     listing.check_page(offset, limit)
     listing.check_count("Actions", actions, _VALUES)
     listing.check_count("Resources", resources, _VALUES)
+    if any(len(resource) > _ID_CHARACTERS for resource in resources):
+        raise errors.InvalidValue("Resources takes ids of resources.")
     asked = AuditQuery(
         uin=Uin(uin) if uin else None if caller.account.is_operator else own,
         actions=actions,

@@ -10,6 +10,8 @@ from linocut.model import errors
 _LONGEST_PAGE: Final = 100
 _FILTERS: Final = 10
 _VALUES: Final = 5
+_VALUE_CHARACTERS: Final = 1000
+"""Of one value of a filter: more than anything that is filtered by has, and less than makes a search a burden."""
 BLOCK_VALUES: Final = 100
 """Values of one filter of CBS."""
 _TAG_PREFIX: Final = "tag:"
@@ -48,6 +50,8 @@ def check_filters(
             raise errors.FilterUnknown(f"There is no filter {name}.")
         if len(wanted) > values:
             raise errors.TooManyFilterValues(f"Filter {name} has more than {values} values.")
+        if any(len(value) > _VALUE_CHARACTERS for value in wanted):
+            raise errors.TooManyFilterValues(f"Filter {name} has a value of more than {_VALUE_CHARACTERS} characters.")
     return filters
 
 

@@ -135,6 +135,7 @@ _INVALID_IN_RESET: Final = (
     errors.KeyIdMalformed,
     errors.KeyNotFound,
     errors.KeyPairOnWindows,
+    errors.TooManyValues,
 )
 
 ACTIONS: Final[tuple[Action[Any], ...]] = (

@@ -81,6 +81,6 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         request=DescribeAuditEntries,
         handle=describe_audit_entries,
         needs_region=False,
-        codes=codes(errors.OperatorOnly, errors.TooManyValues, errors.TimeInvalid, errors.PageOutOfRange),
+        codes=codes(errors.OperatorOnly, errors.TooManyValues, errors.InvalidValue, errors.TimeInvalid, errors.PageOutOfRange),
     ),
 )

@@ -97,6 +97,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
             errors.FilterUnknown,
             errors.TooManyFilterValues,
             errors.TooManyValues,
+            errors.InvalidValue,
         ),
     ),
     Action(
