@@ -163,7 +163,9 @@ def test_what_a_service_ran_with_is_remembered_for_those_who_look_from_outside(t
     assert outside == replace(ran, database="sqlite:////here.db")
 
 
-@pytest.mark.parametrize(("name", "url"), [("store", "ftp://x"), ("bucket", "http://x"), ("store", "memory:///"), ("database", "foo://bar")])
+@pytest.mark.parametrize(
+    ("name", "url"), [("store", "ftp://x"), ("bucket", "http://x"), ("store", "memory:///"), ("database", "foo://bar")]
+)
 def test_a_place_that_cannot_be_used_is_refused_at_the_start(tmp_path: Path, name: str, url: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name} takes"):
         load_settings(tmp_path, None, None, {f"LINOCUT_{name.upper()}": url})
