@@ -125,7 +125,7 @@ def image_matches(query: ImageQuery, image: Image, kind: ImageType | None) -> bo
         and one_of(image.state, query.states)
         and contains_one(image.name, query.names)
         and contains_one(image.platform, query.platforms)
-        and tags_match(query, image.tags)
+        and tags_match(query, image.tags if image.owner == query.caller else ())
     )
 
 
