@@ -7,7 +7,7 @@ import pytest
 from catalog_records import ANNA, BERT, CLEO, HERE, NOW, THERE, a_disk, a_root, an_instance, join, join_in
 from undone import undone
 
-from linocut.catalog import Catalog, InstanceQuery, Tx
+from linocut.catalog import Catalog, DiskQuery, InstanceQuery, Tx
 from linocut.model.errors import LostRace
 from linocut.model.ids import DiskId, InstanceId, KeyId
 from linocut.model.records import Disk, DiskUsage, Instance, Tag
@@ -190,7 +190,7 @@ def test_disks_come_in_the_order_of_their_positions(catalog: Catalog) -> None:
         }
         tx.tags.replace("cvm", "volume", system.disk_id, (), (Tag("k", "v"),))
         assert tx.tags.of([system.disk_id]) == {system.disk_id: (Tag("k", "v"),)}
-        tx.disks.remove_of(one.instance_id)
+        tx.disks.leave(one.instance_id)
         assert tx.disks.of([one.instance_id]) == {one.instance_id: ()}
         assert tx.tags.of([system.disk_id]) == {}
 
@@ -260,3 +260,24 @@ def test_what_a_user_tells_an_instance_is_kept_and_changed(catalog: Catalog) -> 
         tx.instances.update(instance, metadata={}, login_generation=4)
     with catalog.read() as tx:
         assert tx.instances.find(instance.instance_id) == replace(instance, metadata={}, login_generation=4)
+
+
+def test_a_disk_that_does_not_end_with_its_instance_is_of_none_then(catalog: Catalog) -> None:
+    one = an_instance()
+    system = a_disk(one)
+    kept = a_disk(one, usage=DiskUsage.DATA_DISK, position=1, delete_with_instance=False, portable=True, state=DiskState.ATTACHED)
+    join(catalog, ANNA)
+    with catalog.begin() as tx:
+        tx.instances.add_all([one])
+        tx.disks.add_all([system, kept])
+
+    with catalog.begin() as tx:
+        tx.instances.remove(one.instance_id)
+
+    with catalog.read() as tx:
+        assert tx.disks.get(system.disk_id) is None
+        assert tx.disks.get(kept.disk_id) == replace(
+            kept, state=DiskState.UNATTACHED, instance_id=None, last_instance=one.instance_id
+        )
+        assert tx.disks.without_instance() == {kept.disk_id}
+        assert [listed.disk.disk_id for listed in tx.disks.list(DiskQuery(owner=ANNA, region=HERE)).items] == [kept.disk_id]

@@ -21,7 +21,7 @@ from linocut.model.states import (
 TABLES = [
     (ImageState, IMAGE_MOVES, {ImageState.CREATING, ImageState.IMPORTING}),
     (SnapshotState, SNAPSHOT_MOVES, {SnapshotState.CREATING}),
-    (DiskState, DISK_MOVES, {DiskState.ATTACHING}),
+    (DiskState, DISK_MOVES, {DiskState.ATTACHING, DiskState.UNATTACHED}),
     (InstanceState, INSTANCE_MOVES, {InstanceState.PENDING}),
     (TaskState, TASK_MOVES, {TaskState.RUNNING}),
     (CopyState, COPY_MOVES, {CopyState.WAITING}),
@@ -32,6 +32,7 @@ RESTING = {
     ImageState.IMPORTFAILED,
     SnapshotState.NORMAL,
     DiskState.ATTACHED,
+    DiskState.UNATTACHED,
     InstanceState.RUNNING,
     InstanceState.STOPPED,
     InstanceState.LAUNCH_FAILED,

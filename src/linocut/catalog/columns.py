@@ -15,6 +15,7 @@ from sqlalchemy import (
     Dialect,
     ForeignKey,
     Index,
+    MetaData,
     String,
     Text,
     TypeDecorator,
@@ -22,6 +23,16 @@ from sqlalchemy import (
 )
 
 from linocut.model.networks import Rule
+from linocut.model.records import PolicyRule
+
+METADATA: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
 
 WORD_CHARACTERS: Final = 32
 _ID_CHARACTERS: Final = 64
@@ -112,6 +123,21 @@ class Rules(TypeDecorator[tuple[Rule, ...]]):
     def process_result_value(self, value: Any, dialect: Dialect) -> tuple[Rule, ...] | None:  # noqa: ANN401, ARG002  # the same
         """Return the rules."""
         return None if value is None else msgspec.convert(value, tuple[Rule, ...])
+
+
+class Schedule(TypeDecorator[tuple[PolicyRule, ...]]):
+    """The rules of an auto snapshot policy, kept as a JSON list of objects."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[PolicyRule, ...] | None, dialect: Dialect) -> Any:  # noqa: ANN401, ARG002  # the same
+        """Return the list."""
+        return None if value is None else msgspec.to_builtins(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[PolicyRule, ...] | None:  # noqa: ANN401, ARG002  # the same
+        """Return the rules."""
+        return None if value is None else msgspec.convert(value, tuple[PolicyRule, ...])
 
 
 def an_id(name: str, refers_to: str | None = None, **options: Any) -> Column[str]:  # noqa: ANN401  # SQLAlchemy's own signature

@@ -32,6 +32,7 @@ class DiskQuery:
     names: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
     charge_types: tuple[str, ...] = ()
+    portable: bool | None = None
     instance_ids: tuple[str, ...] = ()
     instance_names: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
@@ -45,10 +46,9 @@ class DiskQuery:
 
 @dataclass(frozen=True, slots=True)
 class ListedDisk:
-    """A disk, what its instance is charged by, its tags, and how many snapshots of it there are, with their size in all."""
+    """A disk, its tags, and how many snapshots of it there are, with their size in all."""
 
     disk: Disk
-    charge_type: str
     tags: tuple[Tag, ...]
     snapshot_count: int
     snapshot_bytes: int
@@ -62,13 +62,15 @@ def matching(query: DiskQuery) -> list[ColumnElement[bool]]:
         (DISKS.c.state, query.states),
         (DISKS.c.zone, query.zones),
         (DISKS.c.instance_id, query.instance_ids),
-        (INSTANCES.c.charge_type, query.charge_types),
+        (DISKS.c.charge_type, query.charge_types),
         (INSTANCES.c.address, query.addresses),
     ]
     conditions = [DISKS.c.owner == query.owner, DISKS.c.region == query.region]
     conditions += [column.in_(values) for column, values in exact if values]
     if query.ids is not None:
         conditions.append(DISKS.c.disk_id.in_(query.ids))
+    if query.portable is not None:
+        conditions.append(DISKS.c.portable == query.portable)
     if query.names:
         conditions.append(or_(*(DISKS.c.name.icontains(name, autoescape=True) for name in query.names)))
     if query.instance_names:

@@ -1,4 +1,4 @@
-"""Disks of instances, and what was last taken from each."""
+"""Disks, of instances or of none, and what was last taken from each."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -9,9 +9,9 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from linocut.catalog.disk_query import DiskQuery, ListedDisk, matching
 from linocut.catalog.page import Page
 from linocut.catalog.rows import batches, guarded_update, lost_race, record_of, values_of
-from linocut.catalog.schema import DISKS, INSTANCES, SNAPSHOTS
+from linocut.catalog.schema import DISKS, INSTANCES, POLICY_DISKS, SNAPSHOTS
 from linocut.catalog.tags import drop_tags, tags_of
-from linocut.model.ids import DiskId, InstanceId, RootDigest, SnapshotId
+from linocut.model.ids import DiskId, InstanceId, Region, RootDigest, SnapshotId, Uin
 from linocut.model.records import Disk
 from linocut.model.states import DISK_MOVES, DiskState
 
@@ -19,10 +19,13 @@ from linocut.model.states import DISK_MOVES, DiskState
 class DiskChanges(TypedDict, total=False):
     """The fields of a disk that may change with its state."""
 
-    name: str
+    instance_id: InstanceId | None
+    last_instance: InstanceId | None
+    position: int
     size_gb: int
-    base_root: RootDigest | None
     delete_with_instance: bool
+    portable: bool
+    request_id: str
 
 
 class Disks:
@@ -32,7 +35,7 @@ class Disks:
         self._connection = connection
 
     def add_all(self, disks: Iterable[Disk]) -> None:
-        """Add disks of instances that exist."""
+        """Add disks, of instances that exist or of none."""
         rows = [values_of(disk, DISKS) for disk in disks]
         if rows:
             self._connection.execute(insert(DISKS), rows)
@@ -41,6 +44,26 @@ class Disks:
         """Return the disk, whoever owns it; or None."""
         row = self._connection.execute(select(DISKS).where(DISKS.c.disk_id == disk_id)).mappings().first()
         return None if row is None else record_of(Disk, row)
+
+    def owned(self, uin: Uin, region: Region, disk_ids: Iterable[DiskId]) -> tuple[Disk, ...]:
+        """Return those of the disks that the account has in the region, and keep them as they are until the transaction ends."""
+        mine = (DISKS.c.owner == uin, DISKS.c.region == region, DISKS.c.disk_id.in_(tuple(disk_ids)))
+        query = select(DISKS).where(*mine).order_by(DISKS.c.disk_id).with_for_update()
+        return tuple(record_of(Disk, row) for row in self._connection.execute(query).mappings())
+
+    def in_states(self, states: Iterable[DiskState]) -> tuple[Disk, ...]:
+        """Return the disks in one of the states, whoever owns them, the oldest first."""
+        query = select(DISKS).where(DISKS.c.state.in_(tuple(states))).order_by(DISKS.c.created_at, DISKS.c.disk_id)
+        return tuple(record_of(Disk, row) for row in self._connection.execute(query).mappings())
+
+    def without_instance(self) -> frozenset[DiskId]:
+        """Return the disks that are of no instance."""
+        return frozenset(self._connection.scalars(select(DISKS.c.disk_id).where(DISKS.c.instance_id.is_(None))))
+
+    def count(self, uin: Uin, region: Region) -> int:
+        """Return how many disks the account has in the region."""
+        mine = (DISKS.c.owner == uin, DISKS.c.region == region)
+        return self._connection.execute(select(func.count()).select_from(DISKS).where(*mine)).scalar_one()
 
     def of(self, instance_ids: Iterable[InstanceId]) -> Mapping[InstanceId, tuple[Disk, ...]]:
         """Return the disks of each instance in the order of their positions; an instance without any has an empty tuple."""
@@ -53,18 +76,18 @@ class Disks:
 
     def list(self, query: DiskQuery) -> Page[ListedDisk]:
         """Return a page of the account's disks in the region."""
-        source = DISKS.join(INSTANCES, INSTANCES.c.instance_id == DISKS.c.instance_id)
+        source = DISKS.outerjoin(INSTANCES, INSTANCES.c.instance_id == DISKS.c.instance_id)
         conditions = matching(query)
         total = self._connection.execute(select(func.count()).select_from(source).where(*conditions)).scalar_one()
         created = DISKS.c.created_at.asc() if query.oldest_first else DISKS.c.created_at.desc()
-        wanted = select(*DISKS.c, INSTANCES.c.charge_type).select_from(source).where(*conditions)
+        wanted = select(*DISKS.c).select_from(source).where(*conditions)
         page = wanted.order_by(created, DISKS.c.position, DISKS.c.disk_id).offset(query.offset).limit(query.limit)
         rows = self._connection.execute(page).mappings().all()
         ids = [row["disk_id"] for row in rows]
         tags, taken = tags_of(self._connection, ids), self._snapshots_taken(ids)
         return Page(
             tuple(
-                ListedDisk(record_of(Disk, row), row["charge_type"], tags.get(name, ()), *taken.get(name, (0, 0)))
+                ListedDisk(record_of(Disk, row), tags.get(name, ()), *taken.get(name, (0, 0)))
                 for name, row in zip(ids, rows, strict=True)
             ),
             total,
@@ -88,6 +111,17 @@ class Disks:
             raise ValueError(f"a disk does not move from {disk.state} to {to}")
         guarded_update(self._connection, DISKS.c.disk_id, disk, {"state": to, **changes}, guards=("state", *changes))
         return replace(disk, state=to, **changes)
+
+    def change(self, disk: Disk, *, name: str | None = None, delete_with_instance: bool | None = None) -> None:
+        """Change what may be changed in any state; what is None stays. Raises LostRace when the disk is gone."""
+        changes = {"name": name, "delete_with_instance": delete_with_instance}
+        guarded_update(
+            self._connection,
+            DISKS.c.disk_id,
+            disk,
+            {key: value for key, value in changes.items() if value is not None},
+            guards=(),
+        )
 
     def synced(self, disk_id: DiskId, root: RootDigest | None, mark: str | None) -> None:
         """Remember the last tree taken from the disk, and the mark since which writes are recorded.
@@ -119,8 +153,16 @@ class Disks:
         guarded_update(self._connection, DISKS.c.disk_id, disk, changes, guards=("state", "generation", "size_gb"))
         return changed
 
-    def remove_of(self, instance_id: InstanceId) -> None:
-        """Remove every disk of the instance, and their tags."""
+    def remove(self, disk_ids: Iterable[DiskId]) -> None:
+        """Remove disks, their tags, and what binds them to policies. One that is gone is no error."""
+        for batch in batches(disk_ids):
+            drop_tags(self._connection, batch)
+            self._connection.execute(delete(POLICY_DISKS).where(POLICY_DISKS.c.disk_id.in_(batch)))
+            self._connection.execute(delete(DISKS).where(DISKS.c.disk_id.in_(batch)))
+
+    def leave(self, instance_id: InstanceId) -> None:
+        """Take the disks from an instance that ends: those that end with it are removed, the others are of no instance then."""
         own = DISKS.c.instance_id == instance_id
-        drop_tags(self._connection, self._connection.scalars(select(DISKS.c.disk_id).where(own)).all())
-        self._connection.execute(delete(DISKS).where(own))
+        self.remove(self._connection.scalars(select(DISKS.c.disk_id).where(own, DISKS.c.delete_with_instance)).all())
+        kept = {"instance_id": None, "last_instance": instance_id, "state": DiskState.UNATTACHED}
+        self._connection.execute(update(DISKS).where(own).values(**kept))

@@ -7,10 +7,11 @@ from typing import Any, Final, TypedDict, Unpack
 
 from sqlalchemy import Column, ColumnElement, Connection, RowMapping, delete, func, insert, select
 
+from linocut.catalog.disks import Disks
 from linocut.catalog.instance_query import InstanceQuery, matching
 from linocut.catalog.page import Page
 from linocut.catalog.rows import batches, folded, guarded_update, lock_until_end, record_of, values_of
-from linocut.catalog.schema import DISKS, INSTANCE_GROUPS, INSTANCE_KEYS, INSTANCES
+from linocut.catalog.schema import INSTANCE_GROUPS, INSTANCE_KEYS, INSTANCES
 from linocut.catalog.tags import drop_tags, put_tags, replace_tags, tags_of
 from linocut.model.ids import GroupId, ImageId, InstanceId, KeyId, Region, Uin, Zone
 from linocut.model.records import Instance, Tag
@@ -158,8 +159,9 @@ class Instances:
         return self._write(instance, replace(instance, **changes), changes)
 
     def remove(self, instance_id: InstanceId) -> None:
-        """Remove the instance with its disks, tags and links to key pairs. One that is gone is no error."""
-        for table in (DISKS, INSTANCE_KEYS, INSTANCE_GROUPS, INSTANCES):
+        """Remove the instance with those disks that end with it, tags and links to key pairs. One that is gone is no error."""
+        Disks(self._connection).leave(instance_id)
+        for table in (INSTANCE_KEYS, INSTANCE_GROUPS, INSTANCES):
             self._connection.execute(delete(table).where(table.c.instance_id == instance_id))
         drop_tags(self._connection, [instance_id])
 

@@ -12,19 +12,21 @@ from typing import Final
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
 from linocut.catalog.columns import (
+    METADATA,
     WORD_CHARACTERS,
     Ids,
     Pairs,
@@ -39,17 +41,11 @@ from linocut.catalog.columns import (
     an_owner,
     one_default,
 )
+from linocut.catalog.snapshot_schema import POLICY_DISKS, SNAPSHOT_GROUPS, SNAPSHOT_POLICIES, SNAPSHOT_SHARES
 from linocut.model.records import DiskUsage, ImageSource
 from linocut.model.states import CopyState, DiskState, ImageState, InstanceState, OperationState, SnapshotState, TaskState
 
-METADATA: Final = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+__all__ = ["METADATA", "POLICY_DISKS", "SNAPSHOT_GROUPS", "SNAPSHOT_POLICIES", "SNAPSHOT_SHARES"]
 
 _OPERATOR: Final = text("is_operator")
 
@@ -146,6 +142,13 @@ SNAPSHOTS: Final = Table(
     a_number("percent"),
     a_time("created_at"),
     a_flag("is_copy"),
+    a_time("changed_at", nullable=True),
+    Column("deadline", UtcTime, nullable=True, index=True),
+    an_id("policy_id", nullable=True),
+    an_id("group_id", nullable=True, index=True),
+    Column("is_frozen", Boolean, nullable=False, server_default=false()),
+    Column("request_id", Text, nullable=False, server_default=text("''")),
+    Index("ix_snapshots_policy", "policy_id", "disk_id", "created_at"),
     Index("ix_snapshots_own", "owner", "region", "created_at", "snapshot_id"),
     Index("ix_snapshots_disk", "disk_id"),
     Index("ix_snapshots_roots", "region", "owner", "root"),
@@ -290,7 +293,7 @@ DISKS: Final = Table(
     an_owner(),
     an_id("region"),
     an_id("zone"),
-    an_id("instance_id", "instances.instance_id"),
+    an_id("instance_id", "instances.instance_id", nullable=True),
     Column("usage", Word(DiskUsage), nullable=False),
     Column("position", Integer, nullable=False),
     a_text("name"),
@@ -304,6 +307,11 @@ DISKS: Final = Table(
     a_time("created_at"),
     Column("generation", BigInteger, nullable=False, server_default=text("0")),
     an_id("base_snapshot", nullable=True),
+    Column("portable", Boolean, nullable=False, server_default=false()),
+    Column("charge_type", Text, nullable=False, server_default="POSTPAID_BY_HOUR"),
+    an_id("last_instance", nullable=True),
+    Column("request_id", Text, nullable=False, server_default=text("''")),
+    Index("ix_disks_state", "state"),
     Index("ix_disks_base_snapshot", "region", "base_snapshot"),
     Index("ix_disks_own", "owner", "region", "created_at", "disk_id"),
     Index("ix_disks_instance", "instance_id", "position"),

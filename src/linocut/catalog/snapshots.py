@@ -8,8 +8,9 @@ from sqlalchemy.exc import IntegrityError
 
 from linocut.catalog.page import Page
 from linocut.catalog.rows import batches, lost_race, record_of, values_of
-from linocut.catalog.schema import COPIES, DISKS, IMAGE_SNAPSHOTS, IMAGES, SNAPSHOTS
+from linocut.catalog.schema import COPIES, DISKS, IMAGE_SNAPSHOTS, IMAGES, SNAPSHOT_SHARES, SNAPSHOTS
 from linocut.catalog.snapshot_query import ListedSnapshot, SnapshotQuery, matching
+from linocut.catalog.tags import drop_tags
 from linocut.model.ids import ImageId, Region, RootDigest, SnapshotId, Uin
 from linocut.model.records import Snapshot
 from linocut.model.states import ImageState, SnapshotState
@@ -49,9 +50,14 @@ class Snapshots:
             raise lost_race(f"{snapshot_id} is not {SnapshotState.CREATING}")
 
     def remove(self, snapshot_ids: Iterable[SnapshotId]) -> None:
-        """Remove snapshots, in whatever state. One that is gone is no error; LostRace when an image is made of one."""
+        """Remove snapshots, in whatever state, with their shares and tags. One that is gone is no error.
+
+        Raises LostRace when an image is made of one.
+        """
         try:
             for batch in batches(snapshot_ids):
+                drop_tags(self._connection, batch)
+                self._connection.execute(delete(SNAPSHOT_SHARES).where(SNAPSHOT_SHARES.c.snapshot_id.in_(batch)))
                 self._connection.execute(delete(SNAPSHOTS).where(SNAPSHOTS.c.snapshot_id.in_(batch)))
         except IntegrityError as error:
             raise lost_race("an image is made of one of the snapshots") from error

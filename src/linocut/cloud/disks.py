@@ -34,7 +34,7 @@ def list_disks(cloud: Cloud, caller: Caller, query: BlockQuery) -> Page[ListedDi
     portable = {value.upper() for value in filters.get("portable", ())}
     if not portable <= {"TRUE", "FALSE"}:
         raise errors.InvalidValue("The filter portable takes TRUE and FALSE.")
-    nothing = "0" not in filters.get("project-id", ("0",)) or portable == {"TRUE"} or filters.keys() & _NOTHING_HAS
+    nothing = "0" not in filters.get("project-id", ("0",)) or filters.keys() & _NOTHING_HAS
     ids = query.ids if query.ids is not None else filters.get("disk-id")
     for disk_id in ids or ():
         if not is_id("disk", disk_id):
@@ -52,6 +52,7 @@ def list_disks(cloud: Cloud, caller: Caller, query: BlockQuery) -> Page[ListedDi
                 states=filters.get("disk-state", ()),
                 names=filters.get("disk-name", ()),
                 zones=filters.get("zone", ()),
+                portable=portable == {"TRUE"} if len(portable) == 1 else None,
                 charge_types=filters.get("disk-charge-type", ()),
                 instance_ids=filters.get("instance-id", ()),
                 instance_names=filters.get("instance-name", ()),

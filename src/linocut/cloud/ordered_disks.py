@@ -101,6 +101,8 @@ def disks_of(cloud: Cloud, instance: Instance, planned: Sequence[PlannedDisk]) -
             synced_mark=None,
             delete_with_instance=True,
             created_at=instance.created_at,
+            portable=disk.usage is DiskUsage.DATA_DISK,
+            charge_type=instance.charge_type,
         )
         for position, disk in enumerate(planned)
     )

@@ -16,6 +16,9 @@ VpcId = NewType("VpcId", str)
 SubnetId = NewType("SubnetId", str)
 GroupId = NewType("GroupId", str)
 """A security group's id."""
+SnapshotGroupId = NewType("SnapshotGroupId", str)
+PolicyId = NewType("PolicyId", str)
+"""An auto snapshot policy's id."""
 Uin = NewType("Uin", str)
 """A root account's number, as decimal digits."""
 AppId = NewType("AppId", int)

@@ -16,9 +16,11 @@ from linocut.model.ids import (
     ImageId,
     InstanceId,
     KeyId,
+    PolicyId,
     Region,
     RootDigest,
     SecretId,
+    SnapshotGroupId,
     SnapshotId,
     SubnetId,
     TaskId,
@@ -131,7 +133,9 @@ class Snapshot:
     """A tree with an owner: the content of one disk at one moment.
 
     `root` is None until the content is in the region store. `size_bytes` is the disk's virtual size. `is_copy` says that it came,
-    or comes, from a snapshot of another region.
+    or comes, from a snapshot of another region. It is deleted at its `deadline`, unless that is None. `policy_id` is the policy
+    that had it taken, `group_id` the group that it was taken with, at one moment. `is_frozen` says that the guest had brought its
+    file systems to rest at that moment. `request_id` is the call that asked for it.
     """
 
     snapshot_id: SnapshotId
@@ -146,6 +150,70 @@ class Snapshot:
     percent: int
     created_at: datetime
     is_copy: bool = False
+    changed_at: datetime | None = None
+    deadline: datetime | None = None
+    policy_id: PolicyId | None = None
+    group_id: SnapshotGroupId | None = None
+    is_frozen: bool = False
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotGroup:
+    """Snapshots of several disks of one instance, of one moment. Its state is that of its snapshots."""
+
+    group_id: SnapshotGroupId
+    owner: Uin
+    region: Region
+    name: str
+    instance_id: InstanceId
+    policy_id: PolicyId | None
+    deadline: datetime | None
+    request_id: str
+    created_at: datetime
+    changed_at: datetime
+    tags: tuple[Tag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotShare:
+    """An account that a snapshot is shared with."""
+
+    snapshot_id: SnapshotId
+    account: Uin
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRule:
+    """When a policy has snapshots taken: at these hours (0 to 23) of these days.
+
+    Days are those of the week (0 is Sunday), or of the month, or every so many days; none of the three means every day.
+    """
+
+    hours: tuple[int, ...]
+    days_of_week: tuple[int, ...] = ()
+    days_of_month: tuple[int, ...] = ()
+    interval_days: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotPolicy:
+    """Has snapshots of disks taken by schedule, and deletes its own when they are older than `retention_days`, unless that is 0.
+
+    `next_at` is when it is due next; None where it is not activated, or never due.
+    """
+
+    policy_id: PolicyId
+    owner: Uin
+    region: Region
+    name: str
+    is_activated: bool
+    rules: tuple[PolicyRule, ...]
+    retention_days: int
+    next_at: datetime | None
+    created_at: datetime
+    tags: tuple[Tag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,18 +227,19 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A writable overlay on a tree, attached to an instance.
+    """A writable overlay on a tree, attached to an instance or to none.
 
-    `base_root` is the tree below the overlay, None for an empty disk, and `base_snapshot` the snapshot that it was of.
-    `synced_root` and `synced_mark` name the last tree taken from the disk and the mark in the running machine since which writes
-    are recorded. `generation` counts how often the content was thrown away for a fresh overlay.
+    A `portable` disk can be detached and attached; `last_instance` is the one that it was detached from. `request_id` is the call
+    that asked for what is under way on it. `base_root` is the tree below the overlay, None for an empty disk, and `base_snapshot`
+    the snapshot that it was of. `synced_root` and `synced_mark` name the last tree taken from the disk and the mark in its
+    overlay since which writes are recorded. `generation` counts how often the content was thrown away for a fresh overlay.
     """
 
     disk_id: DiskId
     owner: Uin
     region: Region
     zone: Zone
-    instance_id: InstanceId
+    instance_id: InstanceId | None
     usage: DiskUsage
     position: int
     name: str
@@ -184,6 +253,10 @@ class Disk:
     created_at: datetime
     generation: int = 0
     base_snapshot: SnapshotId | None = None
+    portable: bool = False
+    charge_type: str = "POSTPAID_BY_HOUR"
+    last_instance: InstanceId | None = None
+    request_id: str = ""
 
 
 _NO_VPC: Final = VpcId("")

@@ -29,10 +29,14 @@ class SnapshotState(StrEnum):
 
 
 class DiskState(StrEnum):
-    """The life of a disk that belongs to an instance."""
+    """The life of a disk, which belongs to an instance or to none."""
 
+    UNATTACHED = "UNATTACHED"
     ATTACHING = "ATTACHING"
     ATTACHED = "ATTACHED"
+    DETACHING = "DETACHING"
+    EXPANDING = "EXPANDING"
+    ROLLBACKING = "ROLLBACKING"
 
 
 class InstanceState(StrEnum):
@@ -95,9 +99,31 @@ SNAPSHOT_MOVES: Final[Mapping[SnapshotState, frozenset[SnapshotState]]] = {
 }
 
 DISK_MOVES: Final[Mapping[DiskState, frozenset[DiskState]]] = {
-    DiskState.ATTACHING: frozenset({DiskState.ATTACHED}),
-    DiskState.ATTACHED: frozenset(),
+    DiskState.UNATTACHED: frozenset({DiskState.ATTACHING, DiskState.EXPANDING, DiskState.ROLLBACKING}),
+    DiskState.ATTACHING: frozenset(
+        {
+            DiskState.ATTACHED,
+            DiskState.UNATTACHED,  # its machine did not take it
+        }
+    ),
+    DiskState.ATTACHED: frozenset(
+        {
+            DiskState.DETACHING,
+            DiskState.EXPANDING,
+            DiskState.ROLLBACKING,
+            DiskState.UNATTACHED,  # its instance has ended
+        }
+    ),
+    DiskState.DETACHING: frozenset(
+        {
+            DiskState.UNATTACHED,
+            DiskState.ATTACHED,  # the guest did not let it go
+        }
+    ),
+    DiskState.EXPANDING: frozenset({DiskState.ATTACHED, DiskState.UNATTACHED}),
+    DiskState.ROLLBACKING: frozenset({DiskState.ATTACHED, DiskState.UNATTACHED}),
 }
+"""A row leaves from UNATTACHED by deletion, and from any state with its instance."""
 
 INSTANCE_MOVES: Final[Mapping[InstanceState, frozenset[InstanceState]]] = {
     InstanceState.PENDING: frozenset({InstanceState.RUNNING, InstanceState.LAUNCH_FAILED, InstanceState.TERMINATING}),

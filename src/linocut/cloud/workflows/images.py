@@ -396,7 +396,7 @@ def _copy_since(
     mark = f"mark-{secrets.token_hex(8)}"
     try:
         taken = cloud.machines.snapshot_disk(
-            disk.instance_id,
+            _source(image),
             disk.disk_id,
             target=NbdExport(server.socket_path, ingest.export),
             mark=mark,
@@ -406,7 +406,7 @@ def _copy_since(
         )
         root = ingest.seal()
     except BaseException:
-        cloud.machines.forget_snapshot(disk.instance_id, disk.disk_id, mark)
+        cloud.machines.forget_snapshot(_source(image), disk.disk_id, mark)
         raise
     finally:
         ingest.abort()
