@@ -198,7 +198,7 @@ def test_an_image_by_force_is_taken_with_the_power_off_and_powers_on_again(bench
 
     imaging.create_image(bench.cloud, owner, CreateOrder("golden", instance_id, force_poweroff=True))
 
-    assert [verb for verb in verbs if verb in {"shut_down", "snapshot_disk", "start"}] == ["shut_down", "snapshot_disk", "start"]
+    assert [verb for verb in verbs if verb in {"shut_down", "take", "start"}] == ["shut_down", "take", "start"]
     assert bench.instance_row(instance_id).state == "RUNNING"
 
 
@@ -207,7 +207,7 @@ def test_an_image_that_cannot_be_taken_fails_and_lets_the_instance_go_on(bench: 
     instance_id = bench.instance(owner)
 
     def refuse(verb: str, _instance_id: str) -> None:
-        if verb == "snapshot_disk":
+        if verb == "take":
             raise OSError("the disk is upset")
 
     bench.machines.refused = refuse

@@ -11,6 +11,7 @@ from machine_hosts import MIB, Host, disk_id, qemu_host, wait_until
 
 from linocut.machines import (
     Cancelled,
+    DiskTake,
     MachineBusy,
     MachineDisk,
     MachineError,
@@ -20,6 +21,8 @@ from linocut.machines import (
     MarkGone,
     MemoryMachines,
     NbdExport,
+    Snapshotted,
+    Taken,
 )
 from linocut.model.ids import InstanceId
 from rfb_client import Viewer
@@ -100,9 +103,7 @@ _VERBS: dict[str, Callable[[Machines, InstanceId], Any]] = {
     "kill": lambda machines, gone: machines.kill(gone),
     "forward": lambda machines, gone: machines.forward(gone, tcp=[22]),
     "reset": lambda machines, gone: machines.reset(gone),
-    "snapshot": lambda machines, gone: machines.snapshot_disk(gone, disk_id(1), target=_NOWHERE, mark="a"),
-    "confirm": lambda machines, gone: machines.confirm_snapshot(gone, disk_id(1), "a"),
-    "forget": lambda machines, gone: machines.forget_snapshot(gone, disk_id(1), "a"),
+    "take": lambda machines, gone: machines.take(gone, [DiskTake(disk_id(1), _NOWHERE, "a")]),
     "console": lambda machines, gone: machines.console(gone, 0, 10),
     "display": lambda machines, gone: machines.connect_display(gone),
 }
@@ -185,93 +186,117 @@ def test_a_reset_leaves_the_machine_running_and_starts_a_stopped_one(host: Host)
     assert host.exited == []
 
 
-def test_what_a_guest_is_told_may_change_while_it_runs_and_its_disks_may_not(host: Host) -> None:
+def test_what_a_guest_is_told_may_change_while_it_runs(host: Host) -> None:
     spec = host.running()
-    renamed = dataclasses.replace(spec, guest=dataclasses.replace(spec.guest, hostname="new"))
-    grown = dataclasses.replace(spec, disks=(*spec.disks, MachineDisk(disk_id(9), MIB, None)))
 
-    host.machines.prepare(renamed)
+    host.machines.prepare(dataclasses.replace(spec, guest=dataclasses.replace(spec.guest, hostname="new")))
 
-    with pytest.raises(MachineBusy):
-        host.machines.prepare(grown)
+    assert host.machines.start(spec.instance_id).already_running
 
 
-def test_a_disk_is_not_resized_behind_its_owners_back(host: Host) -> None:
+def test_a_disk_does_not_shrink(host: Host) -> None:
     spec = host.spec()
     host.machines.prepare(spec)
     (disk,) = spec.disks
 
     with pytest.raises(MachineError):
-        host.machines.prepare(dataclasses.replace(spec, disks=(dataclasses.replace(disk, size_bytes=16 * MIB),)))
+        host.machines.prepare(dataclasses.replace(spec, disks=(dataclasses.replace(disk, size_bytes=4 * MIB),)))
 
 
-def _snapshot(host: Host, mark: str, since: str | None = None) -> str | None:
-    found = host.machines.snapshot_disk(InstanceId("ins-00000001"), disk_id(1), target=host.new_target(), mark=mark, since=since)
-    return found.mark
+def take(host: Host, mark: str, since: str | None = None, *, number: int = 1, whole: bool = False, **watch: Any) -> Taken:
+    wanted = DiskTake(disk_id(number), host.new_target(), mark, since, whole=whole)
+    return host.machines.take(InstanceId("ins-00000001"), [wanted], **watch)
 
 
-def test_a_snapshot_of_a_running_machine_may_follow_on_an_earlier_one(host: Host) -> None:
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_take_may_follow_on_an_earlier_one_and_a_disk_keeps_two_marks(host: Host, *, runs: bool) -> None:
+    spec = host.running()
+    if not runs:
+        host.machines.kill(spec.instance_id)
+
+    assert take(host, "one") == Taken((Snapshotted(0, "one"),), frozen=False)
+    take(host, "two", since="one")
+    take(host, "again", since="one")
+    with pytest.raises(MarkGone) as gone:
+        take(host, "three", since="two")
+    take(host, "three", since="again")
+    with pytest.raises(MarkGone):
+        take(host, "four", since="one")
+
+    assert gone.value.disk_id == disk_id(1)
+
+
+def test_marks_outlive_stops_and_starts(host: Host) -> None:
+    spec = host.running()
+    take(host, "one")
+
+    host.machines.kill(spec.instance_id)
+    take(host, "two", since="one")
+    host.machines.start(spec.instance_id)
+
+    take(host, "three", since="two")
+
+
+def test_a_take_of_everything_is_a_ground_for_others_and_follows_on_none(host: Host) -> None:
+    host.running()
+    if isinstance(host.machines, MemoryMachines):
+        take(host, "one", whole=True)
+    else:
+        assert take(host, "one", whole=True).disks[0].copied_bytes > 0
+    take(host, "two", since="one")
+
+    with pytest.raises(ValueError, match="since nothing"):
+        take(host, "three", since="two", whole=True)
+
+
+def test_disks_are_taken_together_and_each_tells_its_own_mark(host: Host) -> None:
+    spec = host.spec()
+    spec = dataclasses.replace(spec, disks=(*spec.disks, MachineDisk(disk_id(9), 8 * MIB, host.base)))
+    host.machines.prepare(spec)
+    host.machines.start(spec.instance_id)
+    wanted = [DiskTake(disk_id(number), host.new_target(), f"mark-{number}") for number in (9, 1)]
+
+    taken = host.machines.take(spec.instance_id, wanted)
+
+    assert [one.mark for one in taken.disks] == ["mark-9", "mark-1"]
+    wanted = [
+        DiskTake(disk_id(1), host.new_target(), "new", since="mark-1"),
+        DiskTake(disk_id(9), host.new_target(), "new", since="lost"),
+    ]
+    with pytest.raises(MarkGone) as gone:
+        host.machines.take(spec.instance_id, wanted)
+    assert gone.value.disk_id == disk_id(9)
+    take(host, "newer", since="mark-1")
+
+
+def test_a_fresh_generation_has_no_marks(host: Host) -> None:
+    spec = host.spec()
+    host.machines.prepare(spec)
+    take(host, "one")
+
+    host.machines.prepare(dataclasses.replace(spec, disks=(dataclasses.replace(spec.disks[0], generation=1),)))
+
+    with pytest.raises(MarkGone):
+        take(host, "two", since="one")
+
+
+def test_a_take_of_a_disk_that_is_not_there_fails(host: Host) -> None:
     host.running()
 
-    assert _snapshot(host, "one") == "one"
-    assert _snapshot(host, "two", since="one") == "two"
-    assert _snapshot(host, "again", since="one") == "again"
-    with pytest.raises(MarkGone):
-        _snapshot(host, "three", since="never")
-
-
-def test_a_confirmed_snapshot_replaces_the_earlier_ones(host: Host) -> None:
-    spec = host.running()
-    _snapshot(host, "one")
-    _snapshot(host, "two", since="one")
-
-    host.machines.confirm_snapshot(spec.instance_id, disk_id(1), "two")
-    host.machines.confirm_snapshot(spec.instance_id, disk_id(1), "two")
-
-    with pytest.raises(MarkGone):
-        _snapshot(host, "three", since="one")
-    assert _snapshot(host, "three", since="two") == "three"
-
-
-def test_a_forgotten_snapshot_is_no_ground_for_another(host: Host) -> None:
-    spec = host.running()
-    _snapshot(host, "one")
-
-    host.machines.forget_snapshot(spec.instance_id, disk_id(1), "one")
-    host.machines.forget_snapshot(spec.instance_id, disk_id(1), "one")
-
-    with pytest.raises(MarkGone):
-        _snapshot(host, "two", since="one")
-
-
-def test_a_stopped_machine_keeps_no_marks(host: Host) -> None:
-    spec = host.running()
-    _snapshot(host, "one")
-    host.machines.kill(spec.instance_id)
-
-    assert _snapshot(host, "two") is None
-    with pytest.raises(MarkGone):
-        _snapshot(host, "three", since="two")
-    host.machines.start(spec.instance_id)
-    with pytest.raises(MarkGone):
-        _snapshot(host, "three", since="one")
-
-
-def test_a_snapshot_of_a_disk_that_is_not_there_fails(host: Host) -> None:
-    spec = host.running()
-
     with pytest.raises(MachineGone):
-        host.machines.snapshot_disk(spec.instance_id, disk_id(7), target=host.new_target(), mark="one")
+        take(host, "one", number=7)
 
 
-def test_a_cancelled_snapshot_leaves_no_mark(host: Host) -> None:
+def test_a_cancelled_take_leaves_no_mark_and_keeps_the_one_before(host: Host) -> None:
     spec = host.running()
+    take(host, "one")
 
     with pytest.raises(Cancelled):
-        host.machines.snapshot_disk(spec.instance_id, disk_id(1), target=host.new_target(), mark="one", cancelled=lambda: True)
+        take(host, "two", since="one", cancelled=lambda: True)
 
     with pytest.raises(MarkGone):
-        _snapshot(host, "two", since="one")
+        take(host, "three", since="two")
+    take(host, "three", since="one")
     assert host.machines.state(spec.instance_id) is MachineState.RUNNING
 
 

@@ -330,7 +330,6 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
             "create-image.plan",
             "create-image.copy",
             "create-image.record",
-            "create-image.confirm",
             "create-image.release",
         ),
         _known_images,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from machine_hosts import MIB, NOBODY, Host, NbdServers, disk_id, machine_spec, qemu_host, wait_until
@@ -18,6 +18,7 @@ from machine_hosts import MIB, NOBODY, Host, NbdServers, disk_id, machine_spec, 
 from linocut.machines import (
     Accelerator,
     Cancelled,
+    DiskTake,
     Forward,
     ForwardRefused,
     MachineBusy,
@@ -30,6 +31,7 @@ from linocut.machines import (
     NoSpace,
     QemuMachines,
     SnapshotFailed,
+    Snapshotted,
     StartFailed,
 )
 from linocut.machines.command import forwards
@@ -63,6 +65,12 @@ def fill(tmp_path: Path, spec: MachineSpec, offset: int, length: int) -> None:
     overlay = folder_of(tmp_path, spec) / f"{spec.disks[0].disk_id}.qcow2"
     order = f"write -P {_PATTERN} {offset} {length}"
     subprocess.run(["qemu-io", "-f", "qcow2", "-c", order, overlay], check=True, stdout=subprocess.DEVNULL)
+
+
+def take(host: Host, spec: MachineSpec, target: NbdExport, mark: str, since: str | None = None, **watch: Any) -> Snapshotted:
+    """Take a machine's first disk."""
+    (taken,) = host.machines.take(spec.instance_id, [DiskTake(spec.disks[0].disk_id, target, mark, since)], **watch).disks
+    return taken
 
 
 def restarted(tmp_path: Path) -> QemuMachines:
@@ -254,9 +262,7 @@ def test_a_snapshot_copies_what_was_written_and_nothing_else(
         host.machines.start(spec.instance_id)
     progress: list[tuple[int, int]] = []
 
-    found = host.machines.snapshot_disk(
-        spec.instance_id, disk_id(1), target=target, mark="one", progress=lambda *done: progress.append(done)
-    )
+    found = take(host, spec, target, "one", progress=lambda *done: progress.append(done))
 
     assert found.copied_bytes == 3 * MIB
     assert progress[-1] == (3 * MIB, 3 * MIB)
@@ -280,11 +286,9 @@ def test_a_snapshot_onto_a_full_disk_says_so_and_can_be_repeated(host: Host, ser
     faults = "file.inject-error.0.event=write_aio,file.inject-error.0.errno=28"
 
     with pytest.raises(NoSpace):
-        host.machines.snapshot_disk(
-            spec.instance_id, disk_id(1), target=servers.serve("full", full, image=faulty + faults), mark="one"
-        )
+        take(host, spec, servers.serve("full", full, image=faulty + faults), "one")
 
-    found = host.machines.snapshot_disk(spec.instance_id, disk_id(1), target=host.new_target(), mark="one")
+    found = take(host, spec, host.new_target(), "one")
     assert found.copied_bytes == MIB
 
 
@@ -305,17 +309,17 @@ def test_a_copy_is_cancelled_half_way(host: Host, servers: NbdServers, tmp_path:
     done: list[int] = []
 
     with pytest.raises(Cancelled):
-        host.machines.snapshot_disk(
-            spec.instance_id,
-            disk_id(1),
-            target=target,
-            mark="one",
+        take(
+            host,
+            spec,
+            target,
+            "one",
             progress=lambda copied, _: done.append(copied),
             cancelled=lambda: bool(done),
         )
 
     with pytest.raises(MarkGone):
-        host.machines.snapshot_disk(spec.instance_id, disk_id(1), target=target, mark="two", since="one")
+        take(host, spec, target, "two", since="one")
 
 
 def test_a_target_that_dies_fails_the_copy_and_not_the_guest(host: Host, servers: NbdServers, tmp_path: Path) -> None:
@@ -329,12 +333,12 @@ def test_a_target_that_dies_fails_the_copy_and_not_the_guest(host: Host, servers
             servers.end("target")
 
     with pytest.raises(SnapshotFailed):
-        host.machines.snapshot_disk(spec.instance_id, disk_id(1), target=target, mark="one", progress=end_target)
+        take(host, spec, target, "one", progress=end_target)
 
     printed = host.machines.console(spec.instance_id, 0, 0).size_bytes
     wait_until("it goes on", lambda: host.machines.console(spec.instance_id, 0, 0).size_bytes > printed)
     target = servers.serve("target", tmp_path / "targets" / "target.raw")
-    found = host.machines.snapshot_disk(spec.instance_id, disk_id(1), target=target, mark="one")
+    found = take(host, spec, target, "one")
     assert found.copied_bytes == 63 * MIB
 
 
@@ -350,7 +354,7 @@ def test_a_stopped_machine_does_not_start_while_its_disk_is_copied(host: Host, s
                 host.machines.start(spec.instance_id)
             refused.append(busy.value)
 
-    host.machines.snapshot_disk(spec.instance_id, disk_id(1), target=target, mark="one", progress=start)
+    take(host, spec, target, "one", progress=start)
 
     assert refused
     assert not host.machines.start(spec.instance_id).already_running
@@ -361,11 +365,11 @@ def test_a_machine_killed_during_a_copy_fails_the_copy(host: Host, servers: NbdS
     _, target = servers.serve_copy("target", tmp_path / "boot.raw", 64 * MIB)
 
     with pytest.raises(SnapshotFailed):
-        host.machines.snapshot_disk(
-            spec.instance_id,
-            disk_id(1),
-            target=target,
-            mark="one",
+        take(
+            host,
+            spec,
+            target,
+            "one",
             progress=lambda _done, _total: host.machines.kill(spec.instance_id),
         )
 

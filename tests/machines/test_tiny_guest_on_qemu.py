@@ -14,7 +14,7 @@ import httpx
 import pytest
 from machine_hosts import NOBODY, NbdServers, clear, disk_id, end_processes_in, machine_spec, wait_until
 
-from linocut.machines import Accelerator, MachineDisk, MachineSpec, MachineState, NbdExport, QemuMachines
+from linocut.machines import Accelerator, DiskTake, MachineDisk, MachineSpec, MachineState, NbdExport, QemuMachines
 from rfb_client import Viewer
 
 _BUILDER: Final = Path(__file__).parents[2] / "guests" / "tiny.py"
@@ -60,9 +60,8 @@ class Guest:
     def snapshot(self, name: str, of: Path, mark: str, since: str | None = None) -> tuple[Path, int]:
         """Copy the guest's disk onto a copy of a file; return that and the bytes copied."""
         file, target = self.servers.serve_copy(name, of, _SIZE_BYTES)
-        found = self.machines.snapshot_disk(
-            self.spec.instance_id, self.spec.disks[0].disk_id, target=target, mark=mark, since=since
-        )
+        wanted = DiskTake(self.spec.disks[0].disk_id, target, mark, since)
+        (found,) = self.machines.take(self.spec.instance_id, [wanted]).disks
         self.servers.end(name)
         return file, found.copied_bytes
 

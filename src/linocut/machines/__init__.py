@@ -6,6 +6,7 @@ is a copy to an export of such a server. `interface.Machines` is the contract; b
 
 from linocut.machines.errors import (
     Cancelled,
+    DiskInUse,
     ForwardRefused,
     MachineBusy,
     MachineError,
@@ -18,6 +19,7 @@ from linocut.machines.errors import (
 from linocut.machines.interface import (
     Accelerator,
     ConsoleChunk,
+    DiskTake,
     Firmware,
     Forward,
     GuestConfig,
@@ -28,6 +30,7 @@ from linocut.machines.interface import (
     NbdExport,
     Snapshotted,
     Started,
+    Taken,
 )
 from linocut.machines.memory import MemoryMachines
 from linocut.machines.probe import probe_accelerator
@@ -37,6 +40,8 @@ __all__ = [
     "Accelerator",
     "Cancelled",
     "ConsoleChunk",
+    "DiskInUse",
+    "DiskTake",
     "Firmware",
     "Forward",
     "ForwardRefused",
@@ -57,5 +62,6 @@ __all__ = [
     "Snapshotted",
     "StartFailed",
     "Started",
+    "Taken",
     "probe_accelerator",
 ]

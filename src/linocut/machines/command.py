@@ -1,4 +1,4 @@
-"""What QEMU is told: one command line for a machine, one for a storage daemon that reads a stopped machine's disk.
+"""What QEMU is told: one command line for a machine, one for a storage daemon that opens a stopped machine's disks.
 
 Each disk is a chain of named block nodes, every one with its driver spelled out: `disk-x` (qcow2) on `disk-x-file`, backed by
 `disk-x-base` (NBD). Files are named relative to the machine's folder; a socket is named through a descriptor of its folder,
@@ -71,6 +71,11 @@ def forwards(spec: MachineSpec, lowest_port: int) -> tuple[Forward, ...]:
     )
 
 
+def bases_of(disks: Iterable[MachineDisk]) -> tuple[NbdExport, ...]:
+    """Return the exports that disks are on."""
+    return tuple(disk.base for disk in disks if disk.base is not None)
+
+
 def nbd_node(name: str, export: NbdExport, folder: int, **options: object) -> Node:
     """Return an NBD client node for an export whose socket's folder is open as this descriptor of QEMU's."""
     path = f"/proc/self/fd/{folder}/{export.socket_path.name}"
@@ -78,9 +83,9 @@ def nbd_node(name: str, export: NbdExport, folder: int, **options: object) -> No
     return {"driver": "nbd", "node-name": name, "server": server, "export": export.export, **options}
 
 
-def disk_nodes(disk: MachineDisk, folders: Mapping[Path, int], *, read_only: bool = False) -> list[Node]:
+def disk_nodes(disk: MachineDisk, folders: Mapping[Path, int]) -> list[Node]:
     """Return the nodes of one disk, lowest first."""
-    access = {"read-only": read_only}
+    access = {"read-only": False}
     nodes: list[Node] = []
     if disk.base is not None:
         folder = folders[disk.base.socket_path.parent]
@@ -115,11 +120,12 @@ def machine_command(
     ]
 
 
-def storage_daemon_command(disk: MachineDisk, wiring: Wiring) -> list[str]:
-    """Return the command that opens one disk of a stopped machine, read-only, and waits for orders."""
+def storage_daemon_command(disks: Iterable[MachineDisk], wiring: Wiring) -> list[str]:
+    """Return the command that opens disks of a stopped machine and waits for orders."""
     command = ["qemu-storage-daemon"]
-    for node in disk_nodes(disk, wiring.socket_folders, read_only=True):
-        command += ["--blockdev", json.dumps(node)]
+    for disk in disks:
+        for node in disk_nodes(disk, wiring.socket_folders):
+            command += ["--blockdev", json.dumps(node)]
     command += ["--chardev", f"socket,id=jobs,fd={wiring.jobs},server=on,wait=off"]
     return [*command, "--monitor", "chardev=jobs"]
 

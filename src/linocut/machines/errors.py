@@ -5,13 +5,16 @@
     MachineError
     ├── MachineGone       there is no such machine; nothing to do
     ├── MachineBusy       another operation holds it; try again later
+    ├── DiskInUse         the guest does not let go of a disk; it has to unmount it, or the machine to stop
     ├── StartFailed       QEMU did not come up; its last words are in `detail`
     ├── ForwardRefused    a port of the host is taken by somebody else; free it, then try again
-    ├── MarkGone          changes since that mark are not known; start over from the base tree
+    ├── MarkGone          changes of `disk_id` since that mark are not known; start over from its base tree
     ├── SnapshotFailed    the copy did not arrive whole; the target is worthless, the guest is unharmed
     ├── Cancelled         the caller asked for it
     └── NoSpace           a disk is full, here or behind the target
 """
+
+from linocut.model.ids import DiskId
 
 
 class MachineError(Exception):
@@ -32,6 +35,10 @@ class MachineBusy(MachineError):
     """Another operation holds the machine."""
 
 
+class DiskInUse(MachineError):
+    """The guest did not let go of a disk in time."""
+
+
 class StartFailed(MachineError):
     """QEMU did not come up; `detail` holds the end of its log."""
 
@@ -41,7 +48,11 @@ class ForwardRefused(MachineError):
 
 
 class MarkGone(MachineError):
-    """This run of the machine does not know what changed since that mark."""
+    """It is not known what changed on `disk_id` since that mark."""
+
+    def __init__(self, disk_id: DiskId, mark: str) -> None:
+        super().__init__(f"disk {disk_id} has no mark {mark!r}")
+        self.disk_id = disk_id
 
 
 class SnapshotFailed(MachineError):

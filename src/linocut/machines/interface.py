@@ -6,7 +6,7 @@ each may be repeated after a crash at any point and then ends in the state it pr
 """
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address
@@ -145,14 +145,43 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Snapshotted:
-    """A disk's content that reached its target whole.
+class DiskTake:
+    """What is to be taken of one disk, and where to: an export of the disk's size, which has the content that this adds to.
 
-    `mark` names the moment, for a later snapshot `since` then; it is None when the machine was stopped, which keeps no marks.
+    That is the disk's base tree, or, with `since`, what the take with that mark gave; only what was written after it is copied.
+    With `whole` it is nothing, and all that the disk holds is read, also from below its overlay. `mark` names this moment, so
+    that a later take can go on from it.
     """
 
+    disk_id: DiskId
+    target: NbdExport
+    mark: str
+    since: str | None = None
+    whole: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse, with ValueError, to add the whole disk to what an earlier take gave."""
+        if self.whole and self.since is not None:
+            raise ValueError(f"all of disk {self.disk_id} is taken since nothing, and not since {self.since!r}")
+
+
+@dataclass(frozen=True)
+class Snapshotted:
+    """A disk's content that reached its target whole; `mark` names the moment."""
+
     copied_bytes: int
-    mark: str | None
+    mark: str
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What several disks of a machine held at one moment, in the order in which they were asked for.
+
+    `frozen` tells that the guest held its file systems still at that moment, so that nothing was half written.
+    """
+
+    disks: tuple[Snapshotted, ...]
+    frozen: bool
 
 
 @dataclass(frozen=True)
@@ -180,11 +209,16 @@ class Machines(Protocol):
         ...
 
     def prepare(self, spec: MachineSpec) -> None:
-        """Make the machine's files: its overlays, its config drive, its record.
+        """Make the machine what the spec says: its overlays, its config drive, its record.
 
-        Repeating it is harmless: a disk that is there keeps its content, unless its base or generation changed, which gives a
-        fresh overlay of whatever size. Changes of the rest take effect at the next start. Raises MachineBusy when disks change
-        under a running machine, or while a stopped one's are being copied, and MachineError when only a size changed.
+        Repeating it is harmless. A disk that is there keeps its content, and grows to its size, unless its base or generation
+        changed, which gives a fresh overlay of whatever size. A disk that is new comes from the loose ones, with what it holds,
+        where one of its name, base and generation is among them; one that left becomes loose. All disks but the first come and
+        go and grow also while the machine runs, and the guest sees it at once. Changes of the rest take effect at the next start.
+
+        Raises MachineBusy when a base, a generation or the first disk changes under a running machine, or while disks are being
+        copied; DiskInUse when the guest does not let go of a disk that left, and then nothing has changed, though it may let go
+        later; MachineError when a disk shrank.
         """
         ...
 
@@ -223,36 +257,56 @@ class Machines(Protocol):
         """
         ...
 
-    def destroy(self, instance_id: InstanceId) -> None:
-        """Cut the machine's power and remove all its files; harmless when there is no such machine."""
-        ...
+    def destroy(self, instance_id: InstanceId, *, keep: Collection[DiskId] = ()) -> None:
+        """Cut the machine's power and remove all its files; harmless when there is no such machine.
 
-    def snapshot_disk(
-        self,
-        instance_id: InstanceId,
-        disk_id: DiskId,
-        *,
-        target: NbdExport,
-        mark: str,
-        since: str | None = None,
-        progress: Callable[[int, int], None] | None = None,
-        cancelled: Callable[[], bool] | None = None,
-    ) -> Snapshotted:
-        """Copy what a disk holds at this moment onto a target that has the content it started from.
-
-        That is the disk's base tree, or, with `since`, what the snapshot with that mark gave. Only what was written after that is
-        copied. The guest runs on, and later writes do not show. `progress` gets bytes done and bytes in all. `mark` names this
-        moment; earlier marks stay until `confirm_snapshot`. After any failure the mark is forgotten and the target worthless.
-        Raises MarkGone (`since` is unknown to this run of the machine), SnapshotFailed, Cancelled, NoSpace, MachineBusy.
+        Those of its disks that are named become loose.
         """
         ...
 
-    def confirm_snapshot(self, instance_id: InstanceId, disk_id: DiskId, mark: str) -> None:
-        """Keep this mark of the disk and drop all others; harmless when the machine knows none."""
+    def take(
+        self,
+        instance_id: InstanceId,
+        takes: Sequence[DiskTake],
+        *,
+        freeze: bool = True,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Taken:
+        """Copy what disks of a machine, each named once, hold at one moment onto their targets.
+
+        The guest runs on, and later writes do not show. With `freeze` a running guest that has an agent holds its file systems
+        still at that moment; one that has none, or whose agent does not answer soon, is taken as it is. `progress` gets bytes
+        done and bytes in all, of all the disks together.
+
+        A mark outlives the machine's stops and starts, though not a crash of its process. A disk keeps the marks `since` and
+        `mark` of its last take and no others. After any failure the new marks are forgotten, `since` is kept, and all the targets
+        are worthless. Raises MarkGone (a disk's `since` is not known; it says which), SnapshotFailed, Cancelled, NoSpace,
+        MachineBusy.
+        """
         ...
 
-    def forget_snapshot(self, instance_id: InstanceId, disk_id: DiskId, mark: str) -> None:
-        """Drop this mark of the disk; harmless when it is not known."""
+    def take_loose(
+        self,
+        disk: MachineDisk,
+        take: DiskTake,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Snapshotted:
+        """Copy what a disk without a machine holds onto a target, as `take` does.
+
+        A disk that no machine ever had holds what its base holds, and it becomes loose here. One that is larger by now grows
+        first. Raises as `take` does, and MachineBusy when a machine has the disk.
+        """
+        ...
+
+    def drop_disk(self, disk_id: DiskId) -> None:
+        """Remove what a loose disk holds; harmless when it is not among them. Raises MachineBusy while it is being copied."""
+        ...
+
+    def loose(self) -> frozenset[DiskId]:
+        """Return the disks that this host keeps for no machine."""
         ...
 
     def console(self, instance_id: InstanceId, offset: int, limit: int) -> ConsoleChunk:

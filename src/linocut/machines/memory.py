@@ -1,29 +1,39 @@
 """Machines that exist in memory only, for the tests of everything above this room.
 
 They keep the contract of `Machines` (states, errors, marks, consoles) and move no bytes. What goes wrong is put in through the
-constructor: `fault` is called before every verb with its name and the instance, and may raise.
+constructor: `fault` is called before every verb with its name and the instance (or the disk, where it is loose), and may raise.
 """
 
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from linocut.machines.black_screen import show_black
 from linocut.machines.command import forwards
-from linocut.machines.errors import Cancelled, MachineBusy, MachineError, MachineGone, MarkGone
+from linocut.machines.errors import Cancelled, DiskInUse, MachineBusy, MachineError, MachineGone, MarkGone
 from linocut.machines.interface import (
     Accelerator,
     ConsoleChunk,
+    DiskTake,
     Forward,
+    MachineDisk,
     MachineSpec,
     MachineState,
-    NbdExport,
     Snapshotted,
     Started,
+    Taken,
 )
 from linocut.model.ids import DiskId, InstanceId
+
+
+@dataclass
+class _Overlay:
+    """What a disk would have written: here, whose it is and which marks it has."""
+
+    disk: MachineDisk
+    marks: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -31,29 +41,35 @@ class _Machine:
     spec: MachineSpec
     runs: bool = False
     console: bytearray = field(default_factory=bytearray)
-    marks: dict[DiskId, set[str]] = field(default_factory=dict)
+    overlays: dict[DiskId, _Overlay] = field(default_factory=dict)
     screens: list[socket.socket] = field(default_factory=list)
 
 
 class MemoryMachines:
     """The twin of QemuMachines.
 
-    Guests obey the power button unless `obeys_power_button` is false. `crash` and `say` do what a guest would.
+    Guests obey the power button unless `obeys_power_button` is false, let go of disks unless `holds_disks`, and freeze when
+    they are asked to where they have an agent. `crash` and `say` do what a guest would.
     """
 
     def __init__(
         self,
         *,
         accelerator: Accelerator = Accelerator.TCG,
-        fault: Callable[[str, InstanceId], None] | None = None,
+        fault: Callable[[str, str], None] | None = None,
         obeys_power_button: bool = True,
+        holds_disks: bool = False,
+        has_agent: bool = False,
         console_bytes: int = 1 << 20,
     ) -> None:
         self.accelerator = accelerator
         self._fault = fault or (lambda _verb, _instance_id: None)
         self._obeys = obeys_power_button
+        self._holds_disks = holds_disks
+        self._has_agent = has_agent
         self._console_bytes = console_bytes
         self._machines: dict[InstanceId, _Machine] = {}
+        self._loose: dict[DiskId, _Overlay] = {}
         self._guard = threading.RLock()
         self._on_exit: tuple[Callable[[InstanceId], None], ...] = ()
 
@@ -61,15 +77,14 @@ class MemoryMachines:
         """See Machines."""
         self._fault("prepare", spec.instance_id)
         with self._guard:
-            machine = self._machines.setdefault(spec.instance_id, _Machine(spec))
-            if machine.runs and machine.spec.disks != spec.disks:
-                raise MachineBusy(f"the disks of machine {spec.instance_id} are in use")
-            kept = {disk.disk_id: disk for disk in machine.spec.disks}
-            for disk in spec.disks:
-                before = kept.get(disk.disk_id, disk)
-                if before.has_content_of(disk) and before.size_bytes != disk.size_bytes:
-                    raise MachineError(f"disk {disk.disk_id} has {before.size_bytes} bytes, not {disk.size_bytes}")
+            machine = self._machines.get(spec.instance_id) or _Machine(spec)
+            self._require_possible(machine, spec)
+            wanted = {disk.disk_id: disk for disk in spec.disks}
+            for disk_id in machine.overlays.keys() - wanted.keys():
+                self._loose[disk_id] = machine.overlays.pop(disk_id)
+            machine.overlays = {disk.disk_id: self._overlay(machine, disk) for disk in spec.disks}
             machine.spec = spec
+            self._machines[spec.instance_id] = machine
 
     def start(self, instance_id: InstanceId) -> Started:
         """See Machines."""
@@ -113,48 +128,65 @@ class MemoryMachines:
             machine.spec = replace(machine.spec, forwarded_ports=tuple(tcp), forwarded_udp_ports=tuple(udp))
         return forwards(machine.spec, 1)
 
-    def destroy(self, instance_id: InstanceId) -> None:
+    def destroy(self, instance_id: InstanceId, *, keep: Collection[DiskId] = ()) -> None:
         """See Machines."""
         self._fault("destroy", instance_id)
         with self._guard:
             machine = self._machines.pop(instance_id, None)
+            if machine is not None:
+                self._loose |= {disk_id: machine.overlays[disk_id] for disk_id in machine.overlays.keys() & set(keep)}
         if machine is not None:
             self._power_off(machine)
 
-    def snapshot_disk(
+    def take(
         self,
         instance_id: InstanceId,
-        disk_id: DiskId,
+        takes: Sequence[DiskTake],
         *,
-        target: NbdExport,  # noqa: ARG002 - no bytes move
-        mark: str,
-        since: str | None = None,
+        freeze: bool = True,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Taken:
+        """See Machines. Nothing is copied, which is what overlays that hold nothing give."""
+        machine = self._machine("take", instance_id)
+        with self._guard:
+            for take in takes:
+                if take.disk_id not in machine.overlays:
+                    raise MachineGone(f"machine {instance_id} has no disk {take.disk_id}")
+            _mark([(machine.overlays[take.disk_id], take) for take in takes], cancelled)
+        if progress is not None:
+            progress(0, 0)
+        return Taken(tuple(Snapshotted(0, take.mark) for take in takes), freeze and machine.runs and self._has_agent)
+
+    def take_loose(
+        self,
+        disk: MachineDisk,
+        take: DiskTake,
+        *,
         progress: Callable[[int, int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Snapshotted:
-        """See Machines. Nothing is copied, which is what an overlay that holds nothing gives."""
-        machine = self._machine("snapshot_disk", instance_id)
-        if all(disk.disk_id != disk_id for disk in machine.spec.disks):
-            raise MachineGone(f"machine {instance_id} has no disk {disk_id}")
+        """See Machines. Nothing is copied."""
+        self._fault("take_loose", disk.disk_id)
         with self._guard:
-            known = machine.marks.setdefault(disk_id, set())
-            if since is not None and since not in known:
-                raise MarkGone(f"disk {disk_id} has no mark {since!r}")
-            if cancelled is not None and cancelled():
-                raise Cancelled(f"the copy of disk {disk_id} was cancelled")
-            if machine.runs:
-                known.add(mark)
+            if any(disk.disk_id in machine.overlays for machine in self._machines.values()):
+                raise MachineBusy(f"a machine has disk {disk.disk_id}")
+            self._loose[disk.disk_id] = _grown(self._loose.get(disk.disk_id), disk)
+            _mark([(self._loose[disk.disk_id], take)], cancelled)
         if progress is not None:
             progress(0, 0)
-        return Snapshotted(0, mark if machine.runs else None)
+        return Snapshotted(0, take.mark)
 
-    def confirm_snapshot(self, instance_id: InstanceId, disk_id: DiskId, mark: str) -> None:
+    def drop_disk(self, disk_id: DiskId) -> None:
         """See Machines."""
-        self._machine("confirm_snapshot", instance_id).marks.get(disk_id, set()).intersection_update({mark})
+        self._fault("drop_disk", disk_id)
+        with self._guard:
+            self._loose.pop(disk_id, None)
 
-    def forget_snapshot(self, instance_id: InstanceId, disk_id: DiskId, mark: str) -> None:
+    def loose(self) -> frozenset[DiskId]:
         """See Machines."""
-        self._machine("forget_snapshot", instance_id).marks.get(disk_id, set()).discard(mark)
+        with self._guard:
+            return frozenset(self._loose)
 
     def console(self, instance_id: InstanceId, offset: int, limit: int) -> ConsoleChunk:
         """See Machines."""
@@ -184,8 +216,11 @@ class MemoryMachines:
         self._on_exit = ()
 
     def crash(self, instance_id: InstanceId) -> None:
-        """End a machine as if its process had been killed from outside."""
-        self._power_off(self._machine("crash", instance_id))
+        """End a machine as if its process had been killed from outside, which loses all marks."""
+        machine = self._machine("crash", instance_id)
+        for overlay in machine.overlays.values():
+            overlay.marks.clear()
+        self._power_off(machine)
 
     def say(self, instance_id: InstanceId, data: bytes) -> None:
         """Print on a machine's serial console."""
@@ -195,10 +230,29 @@ class MemoryMachines:
         """Return what a machine was prepared as."""
         return replace(self._machine("spec", instance_id).spec)
 
+    def _require_possible(self, machine: _Machine, spec: MachineSpec) -> None:
+        """Raise what Machines says where the machine's disks cannot become what the spec says."""
+        for disk in spec.disks:
+            before = machine.overlays.get(disk.disk_id)
+            if before is not None and not before.disk.has_content_of(disk) and machine.runs:
+                raise MachineBusy(f"disk {disk.disk_id} of machine {spec.instance_id} is in use")
+            _require_growth(before or self._loose.get(disk.disk_id), disk)
+        if not machine.runs:
+            return
+        if [disk.disk_id for disk in machine.spec.disks[:1]] != [disk.disk_id for disk in spec.disks[:1]]:
+            raise MachineBusy(f"machine {spec.instance_id} runs from its first disk")
+        left = machine.overlays.keys() - {disk.disk_id for disk in spec.disks}
+        if left and self._holds_disks:
+            raise DiskInUse(f"the guest of machine {spec.instance_id} keeps {', '.join(sorted(left))}")
+
+    def _overlay(self, machine: _Machine, disk: MachineDisk) -> _Overlay:
+        """Return the overlay of a disk that the machine has or gets, from the loose ones where it is among them."""
+        loose = self._loose.pop(disk.disk_id, None)
+        return _grown(machine.overlays.get(disk.disk_id, loose), disk)
+
     def _power_off(self, machine: _Machine) -> None:
         with self._guard:
             ran, machine.runs = machine.runs, False
-            machine.marks.clear()
             for screen in machine.screens:
                 with suppress(OSError):
                     screen.shutdown(socket.SHUT_RDWR)
@@ -214,3 +268,25 @@ class MemoryMachines:
         if machine is None:
             raise MachineGone(f"there is no machine {instance_id}")
         return machine
+
+
+def _require_growth(before: _Overlay | None, disk: MachineDisk) -> None:
+    if before is not None and before.disk.has_content_of(disk) and before.disk.size_bytes > disk.size_bytes:
+        raise MachineError(f"disk {disk.disk_id} has {before.disk.size_bytes} bytes, and cannot shrink to {disk.size_bytes}")
+
+
+def _grown(before: _Overlay | None, disk: MachineDisk) -> _Overlay:
+    """Return what a disk's overlay becomes: itself where the content is the same, or a fresh one; raises MachineError."""
+    _require_growth(before, disk)
+    return _Overlay(disk, before.marks if before is not None and before.disk.has_content_of(disk) else set())
+
+
+def _mark(takes: Sequence[tuple[_Overlay, DiskTake]], cancelled: Callable[[], bool] | None) -> None:
+    """Leave each disk with the marks that its take leaves it with; raises MarkGone, Cancelled."""
+    for overlay, take in takes:
+        if take.since is not None and take.since not in overlay.marks:
+            raise MarkGone(take.disk_id, take.since)
+    if cancelled is not None and cancelled():
+        raise Cancelled("the copy was cancelled")
+    for overlay, take in takes:
+        overlay.marks = {take.mark} if take.since is None else {take.since, take.mark}

@@ -10,21 +10,23 @@ import socket
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from subprocess import Popen, TimeoutExpired
 from typing import Final
 
-from linocut.machines.command import Wiring, forwards, machine_command, storage_daemon_command
+from linocut.machines.command import Wiring, bases_of, forwards, machine_command, storage_daemon_command
 from linocut.machines.confinement import Confinement
 from linocut.machines.console import read_log, trim_log
-from linocut.machines.errors import MachineBusy, MachineError, MachineGone, MarkGone, SnapshotFailed, StartFailed
+from linocut.machines.errors import MachineBusy, MachineError, MachineGone, SnapshotFailed, StartFailed
 from linocut.machines.folder import CONTROL_SOCKET, JOBS_SOCKET, MachineFolder, sweep
 from linocut.machines.forwarding import forward_ports
 from linocut.machines.interface import (
     Accelerator,
     ConsoleChunk,
+    DiskTake,
     Forward,
     MachineDisk,
     MachineSpec,
@@ -32,9 +34,10 @@ from linocut.machines.interface import (
     NbdExport,
     Snapshotted,
     Started,
+    Taken,
 )
 from linocut.machines.monitor import Monitor, MonitorLoop, MonitorLost, OrderRefused
-from linocut.machines.snapshot import DiskCopy, copy_disk, drop_mark, marks, sent_folder
+from linocut.machines.take import Watch, sent_folder, take_disks
 from linocut.machines.watcher import Watcher, has_ended
 from linocut.model.ids import DiskId, InstanceId, is_id
 
@@ -44,6 +47,7 @@ _READY_S: Final = 20.0
 _GREETING_S: Final = 5.0
 _POLITE_S: Final = 2.0
 _KILL_S: Final = 10.0
+_CLOSE_S: Final = 10.0
 _PRESS_AGAIN_S: Final = 5.0
 _TICK_S: Final = 1.0
 
@@ -181,7 +185,7 @@ class QemuMachines:
                 folder.change(spec)
         return forwards(spec, self._confinement.lowest_port())
 
-    def destroy(self, instance_id: InstanceId) -> None:
+    def destroy(self, instance_id: InstanceId, *, keep: Collection[DiskId] = ()) -> None:  # noqa: ARG002 - none is loose yet
         """See Machines; raises MachineBusy while a stopped disk is being copied."""
         folder = self._folder(instance_id)
         with self._lock(instance_id, "state"):
@@ -194,40 +198,51 @@ class QemuMachines:
             finally:
                 os.close(hold)
 
-    def snapshot_disk(
+    def take(
         self,
         instance_id: InstanceId,
-        disk_id: DiskId,
+        takes: Sequence[DiskTake],
         *,
-        target: NbdExport,
-        mark: str,
-        since: str | None = None,
+        freeze: bool = True,  # noqa: ARG002 - guests have no agent yet
         progress: Callable[[int, int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
-    ) -> Snapshotted:
-        """See Machines. A stopped machine's disk is read by a storage daemon, which knows no marks."""
+    ) -> Taken:
+        """See Machines. A stopped machine's disks are opened by a storage daemon."""
         folder = self._existing(instance_id)
-        disk = next((disk for disk in folder.spec().disks if disk.disk_id == disk_id), None)
-        if disk is None:
-            raise MachineGone(f"machine {instance_id} has no disk {disk_id}")
-        copy = DiskCopy(disk_id, target, since, mark, progress or (lambda _done, _total: None), cancelled or (lambda: False))
+        known = {disk.disk_id: disk for disk in folder.spec().disks}
+        if unknown := [take.disk_id for take in takes if take.disk_id not in known]:
+            raise MachineGone(f"machine {instance_id} has no disk {unknown[0]}")
+        watch = Watch.of(progress, cancelled)
         with _process(folder) as pidfd:
             runs = pidfd is not None
         try:
             if not runs:
-                return self._snapshot_stopped(folder, disk, copy)
-            with self._talk(instance_id, JOBS_SOCKET) as monitor, sent_folder(monitor, target.socket_path.parent) as sent:
-                return Snapshotted(copy_disk(monitor, copy, sent), mark)
+                return self._take_stopped(folder, [known[take.disk_id] for take in takes], takes, watch)
+            with self._talk(instance_id, JOBS_SOCKET) as monitor, ExitStack() as stack:
+                paths = {take.target.socket_path.parent for take in takes}
+                folders = {path: stack.enter_context(sent_folder(monitor, path)) for path in paths}
+                return take_disks(monitor, takes, folders, watch, still=nullcontext(enter_result=False))
         except (MonitorLost, OrderRefused, OSError) as problem:
-            raise SnapshotFailed(f"disk {disk_id} cannot be copied", detail=str(problem)) from problem
+            raise SnapshotFailed(f"disks of machine {instance_id} cannot be copied", detail=str(problem)) from problem
 
-    def confirm_snapshot(self, instance_id: InstanceId, disk_id: DiskId, mark: str) -> None:
+    def take_loose(
+        self,
+        disk: MachineDisk,
+        take: DiskTake,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Snapshotted:
         """See Machines."""
-        self._drop_marks(instance_id, disk_id, lambda known: known != mark)
+        raise NotImplementedError
 
-    def forget_snapshot(self, instance_id: InstanceId, disk_id: DiskId, mark: str) -> None:
+    def drop_disk(self, disk_id: DiskId) -> None:
         """See Machines."""
-        self._drop_marks(instance_id, disk_id, lambda known: known == mark)
+        raise NotImplementedError
+
+    def loose(self) -> frozenset[DiskId]:
+        """See Machines."""
+        return frozenset()
 
     def console(self, instance_id: InstanceId, offset: int, limit: int) -> ConsoleChunk:
         """See Machines."""
@@ -249,40 +264,30 @@ class QemuMachines:
         self._watcher.close()
         self._loop.close()
 
-    def _snapshot_stopped(self, folder: MachineFolder, disk: MachineDisk, copy: DiskCopy) -> Snapshotted:
-        if copy.since is not None:
-            raise MarkGone(f"disk {disk.disk_id} has no mark {copy.since!r}, for its machine is off")
+    def _take_stopped(
+        self, folder: MachineFolder, disks: Sequence[MachineDisk], takes: Sequence[DiskTake], watch: Watch
+    ) -> Taken:
         hold = folder.hold(wait_s=_READY_S)
         if hold is None:
             raise MachineBusy(f"machine {folder.path.name} is in use")
         with ExitStack() as stack:
             stack.callback(os.close, hold)
-            places = [copy.target] if disk.base is None else [copy.target, disk.base]
-            wiring = self._wiring(stack, folder, places)
+            wiring = self._wiring(stack, folder, [*(take.target for take in takes), *bases_of(disks)])
             log = stack.enter_context(folder.opened_log())
             daemon = self._confinement.spawn(
-                storage_daemon_command(disk, wiring),
+                storage_daemon_command(disks, wiring),
                 folder=folder.path,
                 log=log,
                 descriptors=wiring.descriptors,
                 dies_with_us=True,
             )
-            stack.callback(daemon.wait)
-            stack.callback(daemon.kill)
-            monitor = stack.enter_context(self._talk(InstanceId(folder.path.name), JOBS_SOCKET, greeting_s=_READY_S))
-            copied = copy_disk(monitor, replace(copy, mark=None), wiring.socket_folders[copy.target.socket_path.parent])
-        return Snapshotted(copied, None)
-
-    def _drop_marks(self, instance_id: InstanceId, disk_id: DiskId, doomed: Callable[[str], bool]) -> None:
-        if self.state(instance_id) is MachineState.STOPPED:
-            return
-        try:
-            with self._talk(instance_id, JOBS_SOCKET) as monitor:
-                for mark in filter(doomed, marks(monitor, disk_id)):
-                    drop_mark(monitor, disk_id, mark)
-        except (MonitorLost, OrderRefused) as problem:
-            if self.state(instance_id) is MachineState.RUNNING:
-                raise MachineError(f"disk {disk_id} keeps its marks", detail=str(problem)) from problem
+            stack.callback(_close, daemon)
+            with self._talk(InstanceId(folder.path.name), JOBS_SOCKET, greeting_s=_READY_S) as monitor:
+                try:
+                    return take_disks(monitor, takes, wiring.socket_folders, watch, still=nullcontext(enter_result=False))
+                finally:
+                    with suppress(OrderRefused, MonitorLost):
+                        monitor.execute("quit")
 
     def _change_running(self, folder: MachineFolder, spec: MachineSpec, before: MachineSpec | None) -> None:
         if before is None or before.disks != spec.disks:
@@ -322,7 +327,7 @@ class QemuMachines:
     def _spawn_machine(self, folder: MachineFolder, spec: MachineSpec, forwarded: Sequence[Forward], hold: int) -> int:
         """Return the pidfd of a new QEMU; raises OSError."""
         with ExitStack() as stack:
-            wiring = self._wiring(stack, folder, [disk.base for disk in spec.disks if disk.base is not None])
+            wiring = self._wiring(stack, folder, bases_of(spec.disks))
             process = self._confinement.spawn(
                 machine_command(spec, self.accelerator, wiring, forwarded, outbound=self._outbound),
                 folder=folder.path,
@@ -413,3 +418,12 @@ def _end(pidfd: int) -> bool:
         if has_ended(pidfd, wait_s):
             return True
     return False
+
+
+def _close(daemon: Popen[bytes]) -> None:
+    """Wait for a daemon that was told to quit, and writes the marks as it closes the overlays; force it in the end."""
+    with suppress(TimeoutExpired):
+        daemon.wait(_CLOSE_S)
+        return
+    daemon.kill()
+    daemon.wait()

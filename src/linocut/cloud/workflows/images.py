@@ -9,8 +9,9 @@ import hashlib
 import secrets
 import shutil
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -20,7 +21,7 @@ from linocut.cloud.buckets import open_bucket
 from linocut.cloud.context import Cloud
 from linocut.cloud.uploads import remove_upload, upload_file
 from linocut.cloud.workflows.durable import Failed, step, workflow
-from linocut.cloud.workflows.instances import is_alive, settle_row
+from linocut.cloud.workflows.instances import settle_row
 from linocut.cloud.workflows.pacing import paced
 from linocut.formats import (
     Checksum,
@@ -36,7 +37,7 @@ from linocut.formats import (
     fetch,
     inspect_disk,
 )
-from linocut.machines import MarkGone, NbdExport
+from linocut.machines import DiskTake, MarkGone, NbdExport
 from linocut.model import errors
 from linocut.model.ids import DiskId, ImageId, InstanceId, Region, RootDigest, SnapshotId
 from linocut.model.records import Disk, Image, Snapshot
@@ -96,8 +97,6 @@ def create_image(image_id: str) -> None:
     recorded = copied if isinstance(copied, Failed) else record_created(image_id, copied)
     if isinstance(recorded, Failed):
         record_failed(image_id, recorded.reason)
-    elif not isinstance(copied, Failed):
-        confirm_marks(image_id, copied)
     resumed = resume(*source) if was_running is True else None
     reason = next((each.reason for each in (recorded, resumed) if isinstance(each, Failed)), "")
     release_instance(source[0], reason)
@@ -206,40 +205,24 @@ def quiesce(cloud: Cloud, image_id: str) -> bool:
 
 @step("create-image.copy")
 def copy_disks(cloud: Cloud, image_id: str) -> list[Stored]:
-    """Copy what the disks hold at this moment onto the trees that they began from."""
+    """Copy what the disks hold at one moment onto the trees last taken from them, or onto those that they began from."""
     image, snapshots = _read(cloud, image_id)
     with cloud.catalog.read() as tx:
         disks = {disk.disk_id: disk for disk in tx.disks.of([_source(image)])[_source(image)]}
-    stored = []
-    totals: list[int] = []
-    for position, snapshot in enumerate(snapshots):
+    sources = []
+    for snapshot in snapshots:
         if snapshot.disk_id is None or snapshot.disk_id not in disks:
             raise errors.InstanceNotFound("The instance has lost a disk.")
-        show = _shower(cloud, image, position, len(snapshots), 0, 99, before=sum(totals))
-        stored.append(_copy(cloud, image, snapshot, disks[snapshot.disk_id], _noting(totals, show)))
-    return stored
+        disk = disks[snapshot.disk_id]
+        marked = disk.synced_root is not None and disk.synced_mark is not None
+        sources.append(_Source(snapshot, disk, disk.synced_mark if marked else None))
+    return _copy(cloud, image, sources)
 
 
 @step("create-image.record")
 def record_created(cloud: Cloud, image_id: str, stored: list[Stored]) -> None:
     """Name the trees in the catalog, and remember since when the disks' writes are recorded."""
-    try:
-        _record(cloud, image_id, stored)
-    except errors.TaskCancelled:
-        image, _ = _read(cloud, image_id)
-        for one in stored:
-            if one.mark is not None and one.disk_id is not None:
-                cloud.machines.forget_snapshot(_source(image), one.disk_id, one.mark)
-        raise
-
-
-@step("create-image.confirm")
-def confirm_marks(cloud: Cloud, image_id: str, stored: list[Stored]) -> None:
-    """Let the machine drop the marks of earlier images."""
-    image, _ = _read(cloud, image_id)
-    for one in stored:
-        if one.mark is not None and one.disk_id is not None and is_alive(cloud, _source(image)):
-            cloud.machines.confirm_snapshot(_source(image), one.disk_id, one.mark)
+    _record(cloud, image_id, stored)
 
 
 @step("create-image.resume")
@@ -373,44 +356,54 @@ def _ingest(cloud: Cloud, image: Image, disk: DiskFile, show: Callable[[int, int
         ingest.abort()  # the tree stays; the block server forgets how it came to be
 
 
-def _copy(cloud: Cloud, image: Image, snapshot: Snapshot, disk: Disk, show: Callable[[int, int], None]) -> Stored:
-    if disk.synced_root is not None and disk.synced_mark is not None:
-        try:
-            return _copy_since(cloud, image, snapshot, disk, disk.synced_root, disk.synced_mark, show)
-        except MarkGone:
-            pass  # the machine was restarted: what it wrote is told by its overlay alone
-    return _copy_since(cloud, image, snapshot, disk, disk.base_root, None, show)
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A disk to copy: since the mark of the last tree taken from it, or all that its overlay holds."""
+
+    snapshot: Snapshot
+    disk: Disk
+    since: str | None
+
+    @property
+    def parent(self) -> RootDigest | None:
+        """The tree that the copy adds to."""
+        return self.disk.base_root if self.since is None else self.disk.synced_root
 
 
-def _copy_since(
-    cloud: Cloud,
-    image: Image,
-    snapshot: Snapshot,
-    disk: Disk,
-    parent: RootDigest | None,
-    since: str | None,
-    show: Callable[[int, int], None],
-) -> Stored:
-    server = cloud.stores.server(image.region)
-    ingest = server.ingest(snapshot.size_bytes, parent)
-    mark = f"mark-{secrets.token_hex(8)}"
+def _copy(cloud: Cloud, image: Image, sources: Sequence[_Source]) -> list[Stored]:
     try:
-        taken = cloud.machines.snapshot_disk(
+        return _copy_once(cloud, image, sources)
+    except MarkGone as gone:  # the machine crashed: what the disk wrote is told by its overlay alone
+        again = [replace(source, since=None) if source.disk.disk_id == gone.disk_id else source for source in sources]
+        return _copy(cloud, image, again)
+
+
+def _copy_once(cloud: Cloud, image: Image, sources: Sequence[_Source]) -> list[Stored]:
+    server = cloud.stores.server(image.region)
+    with ExitStack() as stack:
+        ingests = []
+        for source in sources:
+            ingest = server.ingest(source.snapshot.size_bytes, source.parent)
+            stack.callback(ingest.abort)
+            ingests.append(ingest)
+        taken = cloud.machines.take(
             _source(image),
-            disk.disk_id,
-            target=NbdExport(server.socket_path, ingest.export),
-            mark=mark,
-            since=since,
-            progress=show,
+            [
+                DiskTake(
+                    source.disk.disk_id,
+                    NbdExport(server.socket_path, ingest.export),
+                    f"mark-{secrets.token_hex(8)}",
+                    source.since,
+                )
+                for source, ingest in zip(sources, ingests, strict=True)
+            ],
+            progress=_shower(cloud, image, 0, 1, 0, 99, before=0),
             cancelled=tasks.canceller(cloud, image.image_id, image.request_id),
         )
-        root = ingest.seal()
-    except BaseException:
-        cloud.machines.forget_snapshot(_source(image), disk.disk_id, mark)
-        raise
-    finally:
-        ingest.abort()
-    return Stored(snapshot.snapshot_id, root, snapshot.size_bytes, disk.disk_id, taken.mark)
+        return [
+            Stored(source.snapshot.snapshot_id, ingest.seal(), source.snapshot.size_bytes, source.disk.disk_id, one.mark)
+            for source, ingest, one in zip(sources, ingests, taken.disks, strict=True)
+        ]
 
 
 def _record(cloud: Cloud, image_id: str, stored: list[Stored]) -> None:
@@ -445,14 +438,3 @@ def _shower(
             tasks.report(tx, image.image_id, image.request_id, percent=percent, **moved)
 
     return paced(show)
-
-
-def _noting(totals: list[int], show: Callable[[int, int], None]) -> Callable[[int, int], None]:
-    """Return a function that shows progress and keeps the total of it at the list's end."""
-    totals.append(0)
-
-    def pass_on(done: int, total: int) -> None:
-        totals[-1] = total
-        show(done, total)
-
-    return pass_on

@@ -227,9 +227,6 @@ def settle_row(cloud: Cloud, instance_id: InstanceId, reason: str = "") -> None:
             tasks.end(cloud, tx, instance.instance_id, instance.latest_request_id, reason)
         if instance.state is not to:
             tx.instances.move(instance, to)
-        if not alive:
-            for disk in tx.disks.of([instance_id])[instance_id]:
-                tx.disks.synced(disk.disk_id, disk.synced_root, None)
 
 
 def is_alive(cloud: Cloud, instance_id: InstanceId) -> bool:
