@@ -7,7 +7,7 @@ file and `Decimal` here; a float never comes near them.
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -15,13 +15,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Self
 
+from linocut.model.amounts import PRICE_PLACES
 from linocut.model.ids import Region
 from linocut.model.places import REGIONS
+from linocut.model.usage import Item
 
 _FORMAT: Final = 1
 _FILE_KEYS: Final = frozenset({"format", "currency", "prices"})
-_ENTRY_KEYS: Final = frozenset({"item", "kind", "regions", "from", "price", "source"})
-_DIGITS: Final = 12
+_ENTRY_KEYS: Final = frozenset({"item", "kind", "regions", "from", "price", "currency", "source"})
 
 
 class PriceBookError(Exception):
@@ -30,27 +31,6 @@ class PriceBookError(Exception):
 
 class PriceMissing(LookupError):
     """The book has no price for this."""
-
-
-class Item(StrEnum):
-    """What has a price, and the unit that it is the price of. Kinds are those that the wire names."""
-
-    SNAPSHOT = "snapshot"
-    """A GiB of snapshots for an hour."""
-    DISK = "disk"
-    """A GiB of a disk for an hour; its kind is the disk type."""
-    VCPU = "vcpu"
-    """A vCPU for an hour; its kind is the instance family."""
-    MEMORY = "memory"
-    """A GiB of memory for an hour; its kind is the instance family."""
-    INSTANCE = "instance"
-    """An instance for an hour, in place of its vCPUs and memory; its kind is the instance type."""
-    WINDOWS = "windows"
-    """The licence of Windows for a vCPU and an hour."""
-    BANDWIDTH = "bandwidth"
-    """A Mbps towards the internet for an hour."""
-    TRAFFIC = "traffic"
-    """A GB sent to the internet."""
 
 
 _WITH_KINDS: Final = frozenset({Item.DISK, Item.VCPU, Item.MEMORY, Item.INSTANCE})
@@ -65,7 +45,10 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """One entry: the price of a unit from a moment on. Without regions it holds in all that no other entry names."""
+    """One entry: the price of a unit from a moment on. Without regions it holds in all that no other entry names.
+
+    One that `supersedes` was set by the operator beside the file, and goes before all that are not.
+    """
 
     item: Item
     kind: str
@@ -73,14 +56,21 @@ class Price:
     since: datetime
     amount: Decimal
     source: Source
+    currency: str
+    supersedes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PriceBook:
-    """All prices, in one currency."""
+    """All prices. `currency` is that of accounts and of prices that name no other."""
 
     currency: str
     prices: tuple[Price, ...]
+
+    @property
+    def currencies(self) -> frozenset[str]:
+        """The currencies that something has a price in."""
+        return frozenset(price.currency for price in self.prices)
 
     @classmethod
     def load(cls, file: Path) -> Self:
@@ -101,20 +91,40 @@ class PriceBook:
         """Read a price book from TOML; `name` is what complaints call it. Raises PriceBookError."""
         try:
             given = tomllib.loads(text)
-            return cls(_currency(given), _distinct([_price(entry) for entry in given["prices"]]))
+            currency = _currency(given)
+            return cls(currency, _distinct([_price(entry, currency) for entry in given["prices"]]))
         except (tomllib.TOMLDecodeError, _Wrong) as error:
             raise PriceBookError(f"{name}: {error}") from error
 
-    def price(self, item: Item, region: Region, at: datetime, kind: str = "") -> Price:
-        """Return what a unit costs in a region at a moment. Raises PriceMissing."""
+    def extended(self, prices: Iterable[Price]) -> Self:
+        """Return the book with prices that the operator has set beside it."""
+        return replace(self, prices=(*self.prices, *(replace(price, supersedes=True) for price in prices)))
+
+    def price(self, item: Item, region: Region, at: datetime, kind: str = "", currency: str = "") -> Price:
+        """Return what a unit costs in a region at a moment, in the book's own currency unless another is named.
+
+        Raises PriceMissing.
+        """
+        wanted = currency or self.currency
         applying = [
             price
             for price in self.prices
-            if price.item is item and price.kind == kind and price.since <= at and (not price.regions or region in price.regions)
+            if price.item is item
+            and price.kind == kind
+            and price.currency == wanted
+            and price.since <= at
+            and (not price.regions or region in price.regions)
         ]
         if not applying:
-            raise PriceMissing(f"no price of {' '.join(filter(None, (item, kind)))} in {region} at {at.isoformat()}")
-        return max(applying, key=lambda price: (bool(price.regions), price.since))
+            raise PriceMissing(f"no price of {' '.join(filter(None, (item, kind)))} in {region} at {at.isoformat()} in {wanted}")
+        return max(applying, key=lambda price: (price.supersedes, bool(price.regions), price.since))
+
+    def check(self, entry: Mapping[str, Any]) -> Price:
+        """Return an entry as its operator writes it, checked as those of a file are. Raises PriceBookError."""
+        try:
+            return _price(entry, self.currency)
+        except _Wrong as error:
+            raise PriceBookError(str(error)) from error
 
 
 class _Wrong(Exception):
@@ -134,7 +144,7 @@ def _currency(given: Mapping[str, Any]) -> str:
     return currency
 
 
-def _price(entry: object) -> Price:
+def _price(entry: object, default_currency: str) -> Price:
     if not isinstance(entry, dict):
         raise _Wrong(f"{entry!r} is no entry of [[prices]].")
     if unknown := entry.keys() - _ENTRY_KEYS:
@@ -148,7 +158,10 @@ def _price(entry: object) -> Price:
         raise _Wrong(f"the kind in {entry} is wrong: {', '.join(sorted(_WITH_KINDS))} have one.")
     if not isinstance(since, date) or isinstance(since, datetime):
         raise _Wrong(f"from in {entry} is no date.")
-    return Price(item, kind, _regions(entry), datetime.combine(since, time(), UTC), _amount(entry), source)
+    currency = entry.get("currency", default_currency)
+    if not isinstance(currency, str) or not currency:
+        raise _Wrong(f"currency in {entry} is no text.")
+    return Price(item, kind, _regions(entry), datetime.combine(since, time(), UTC), _amount(entry), source, currency)
 
 
 def _regions(entry: Mapping[str, Any]) -> frozenset[Region]:
@@ -167,18 +180,18 @@ def _amount(entry: Mapping[str, Any]) -> Decimal:
         amount = Decimal(text) if isinstance(text, str) else None
     except InvalidOperation:
         amount = None
-    if amount is None or not amount.is_finite() or amount < 0 or -int(amount.as_tuple().exponent) > _DIGITS:
-        raise _Wrong(f"price in {entry} is no decimal string from zero up, of at most {_DIGITS} places.")
+    if amount is None or not amount.is_finite() or amount < 0 or -int(amount.as_tuple().exponent) > PRICE_PLACES:
+        raise _Wrong(f"price in {entry} is no decimal string from zero up, of at most {PRICE_PLACES} places.")
     return amount
 
 
 def _distinct(prices: Iterable[Price]) -> tuple[Price, ...]:
     """Return the prices. Raises _Wrong where two would hold at the same moment with equal right."""
     kept = tuple(prices)
-    seen: set[tuple[Item, str, Region | None, datetime]] = set()
+    seen: set[tuple[Item, str, Region | None, datetime, str]] = set()
     for price in kept:
         for region in price.regions or (None,):
-            key = (price.item, price.kind, region, price.since)
+            key = (price.item, price.kind, region, price.since, price.currency)
             if key in seen:
                 raise _Wrong(f"{price.item} {price.kind} has two prices from {price.since.date()} in {region or 'all regions'}.")
             seen.add(key)
