@@ -16,6 +16,8 @@ from linocut.blocks.errors import (
     StoreUnavailable,
 )
 from linocut.blocks.ingest import Ingest
+from linocut.blocks.inventory import Inventory
+from linocut.blocks.ledger import Holding, Ledger, Weight
 from linocut.blocks.nodes import CHUNK_BYTES, MAX_DISK_BYTES
 from linocut.blocks.store import RegionStore
 from linocut.blocks.survey import StoreStat, Usage, VerifyReport
@@ -32,9 +34,12 @@ __all__ = [
     "CopyCancelled",
     "Extent",
     "FormatUnknown",
+    "Holding",
     "Ingest",
     "IngestGone",
     "IngestHandle",
+    "Inventory",
+    "Ledger",
     "ObjectCorrupt",
     "ObjectMissing",
     "ObjectUnreadable",
@@ -47,4 +52,5 @@ __all__ = [
     "Tree",
     "Usage",
     "VerifyReport",
+    "Weight",
 ]

@@ -6,6 +6,7 @@ Integers are little-endian. The field tables are in ``docs/formats.md``.
 """
 
 import struct
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from linocut.blocks.errors import FormatUnknown, ObjectCorrupt, RequestInvalid
@@ -74,15 +75,25 @@ def encode_leaf(chunks: tuple[Chunk | None, ...]) -> bytes:
 
 def decode_leaf(data: bytes) -> tuple[Chunk | None, ...]:
     """Return the 1,024 chunks of a leaf. Raises ObjectCorrupt or FormatUnknown."""
+    entries = map(Chunk._make, leaf_entries(data))
+    bitmap = _leaf_bitmap(data)
+    return tuple(next(entries) if bitmap >> index & 1 else None for index in range(LEAF_CHUNKS))
+
+
+def leaf_entries(data: bytes) -> list[tuple[bytes, int]]:
+    """Return the digest and the stored size of each chunk in a leaf, without the holes. Raises ObjectCorrupt or FormatUnknown."""
     count = _leaf_chunks_stored(data)
-    bitmap = int.from_bytes(data[_LEAF_HEAD.size : _LEAF_HEAD.size + _BITMAP_BYTES], "little")
-    if bitmap.bit_count() != count:
-        raise ObjectCorrupt(f"leaf: bitmap has {bitmap.bit_count()} chunks, header says {count}")
-    entries = map(Chunk._make, _ENTRY.iter_unpack(data[_LEAF_HEAD.size + _BITMAP_BYTES :]))
-    chunks = tuple(next(entries) if bitmap >> index & 1 else None for index in range(LEAF_CHUNKS))
-    if any(chunk is not None and chunk.stored_bytes == 0 for chunk in chunks):
+    found = _leaf_bitmap(data).bit_count()
+    if found != count:
+        raise ObjectCorrupt(f"leaf: bitmap has {found} chunks, header says {count}")
+    entries = list(_ENTRY.iter_unpack(memoryview(data)[_LEAF_HEAD.size + _BITMAP_BYTES :]))
+    if 0 in map(itemgetter(1), entries):
         raise ObjectCorrupt("leaf: a stored chunk has no bytes")
-    return chunks
+    return entries
+
+
+def _leaf_bitmap(data: bytes) -> int:
+    return int.from_bytes(data[_LEAF_HEAD.size : _LEAF_HEAD.size + _BITMAP_BYTES], "little")
 
 
 def _leaf_chunks_stored(data: bytes) -> int:

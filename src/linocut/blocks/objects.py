@@ -4,8 +4,9 @@ The rest of the room sees six verbs and our own errors, never a path, a bucket o
 An object appears whole or not at all. Names are ``chunks/ab/<64 hex>``, ``trees/ab/<64 hex>``, ``arriving/ab/<64 hex>`` and
 ``store.toml``.
 
-Files of a local directory are read and looked up without the library: 13 instead of 145 microseconds for a chunk, 3 instead of 40
-for a look, which copies, ingests and cold reads are full of. Writing and listing gain nothing.
+Files of a local directory are read, looked up and listed without the library: 13 instead of 145 microseconds for a chunk, 3
+instead of 40 for a look, which copies, ingests and cold reads are full of, and 5 instead of 20 for an object in a list, of which
+a sweep takes all. Writing gains nothing.
 """
 
 import ctypes
@@ -13,7 +14,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -121,6 +122,9 @@ class Objects:
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield every object whose name begins with a folder, in no order. Raises StoreUnavailable."""
         with _named("list", prefix):
+            if self._directory is not None:
+                yield from _files(prefix, f"{self._directory}/{prefix}")
+                return
             for batch in obstore.list(self._store, prefix, chunk_size=1000):
                 yield from map(_info, batch)
 
@@ -175,6 +179,22 @@ def _file_start(path: str, most_bytes: int) -> bytes:
 def _file_info(name: str, path: str) -> ObjectInfo | None:
     found = os.stat(path)  # noqa: PTH116 - twice as fast as by pathlib, and that is what it is for
     return ObjectInfo(name, found.st_size, found.st_mtime) if stat.S_ISREG(found.st_mode) else None
+
+
+def _files(folder: str, path: str) -> Iterator[ObjectInfo]:
+    """Yield the files below a folder, but for those that are being written; what goes away meanwhile is none."""
+    try:
+        entries = os.scandir(path)
+    except FileNotFoundError:
+        return
+    with entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _files(f"{folder}/{entry.name}", entry.path)
+            elif not _STAGING.search(entry.name):
+                with suppress(FileNotFoundError):
+                    found = entry.stat()
+                    yield ObjectInfo(f"{folder}/{entry.name}", found.st_size, found.st_mtime)
 
 
 def _modified_s(path: Path) -> float:

@@ -21,7 +21,17 @@ from urllib.parse import unquote, urlsplit
 
 from linocut.blocks.errors import FormatUnknown, IngestGone, ObjectCorrupt, ObjectMissing, ObjectUnreadable
 from linocut.blocks.frames import MAX_FRAME_BYTES, Frames, digest_of
-from linocut.blocks.nodes import CHUNK_BYTES, LEAF_MAGIC, MAX_LEAF_BYTES, MAX_NODE_BYTES, Chunk, Root, decode_leaf, decode_root
+from linocut.blocks.nodes import (
+    CHUNK_BYTES,
+    LEAF_MAGIC,
+    MAX_LEAF_BYTES,
+    MAX_NODE_BYTES,
+    Chunk,
+    Root,
+    decode_leaf,
+    decode_root,
+    leaf_entries,
+)
 from linocut.blocks.objects import ObjectInfo, Objects
 from linocut.model.ids import RootDigest
 
@@ -107,6 +117,13 @@ class Shelf:
             if len(self._leaves) > _LEAVES_KEPT:
                 self._leaves.popitem(last=False)
         return chunks
+
+    def leaf_entries(self, digest: bytes) -> list[tuple[bytes, int]]:
+        """Return a leaf's chunks without the holes, verified; for walks over many leaves, of which none is kept.
+
+        Raises ObjectUnreadable, StoreUnavailable.
+        """
+        return leaf_entries(self.read_node(digest, MAX_LEAF_BYTES))
 
     def check_node(self, digest: bytes, folder: str | None = None) -> int:
         """Return the size of a sound node, leaf or root, in this folder or in any. Raises ObjectUnreadable, StoreUnavailable."""

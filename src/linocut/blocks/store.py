@@ -2,16 +2,18 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from linocut.blocks.copying import Cancelled, Copied, Progress, copy_nodes, copy_trees
 from linocut.blocks.errors import RequestInvalid
 from linocut.blocks.file_ingest import ingest_file
 from linocut.blocks.ingest import Ingest
+from linocut.blocks.inventory import Inventory, take_inventory
+from linocut.blocks.ledger import Ledger, Walk
 from linocut.blocks.objects import Objects
 from linocut.blocks.shelf import Shelf, has_manifest
 from linocut.blocks.sources import Sources
@@ -22,6 +24,8 @@ from linocut.model.ids import RootDigest, is_root_digest
 
 DEFAULT_GRACE_S: Final = 86400.0
 _REMOTE_WORKERS: Final = 16
+
+H = TypeVar("H", bound=Hashable)
 
 
 class RegionStore:
@@ -148,6 +152,21 @@ class RegionStore:
     def added_bytes(self, root: RootDigest, others: Iterable[RootDigest]) -> int:
         """Return the stored bytes of the chunks in a tree that none of the others has. Raises ObjectUnreadable."""
         return measure_added(self.tree(root), map(self.tree, others))
+
+    def ledger(self, holders: Mapping[H, Iterable[RootDigest]]) -> Ledger[H]:
+        """Return who reaches what among these holders of trees, in the order given; every distinct leaf is read once.
+
+        Chunks weigh what leaves say of them; where those differ, the most. Nothing is listed, and nothing else in the store
+        has any influence. Raises ObjectUnreadable.
+        """
+        return Walk(self.shelf, self._workers, holders).ledger()
+
+    def inventory(self, holders: Mapping[H, Iterable[RootDigest]], *, grace_s: float | None = None) -> Inventory[H]:
+        """List all that the store holds, and return whose it is; the parts add up to the whole. Raises ObjectUnreadable.
+
+        Objects weigh what they weigh in the store. `holders` should name every tree that `collect` is given as live.
+        """
+        return take_inventory(self.shelf, self._workers, holders, self.shelf.grace_s if grace_s is None else grace_s)
 
     def collect(self, live: Iterable[RootDigest], *, grace_s: float | None = None) -> CollectReport:
         """Delete what no live tree reaches and what is older than the grace period.

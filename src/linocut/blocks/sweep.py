@@ -3,10 +3,8 @@
 Deleting runs against the order of writing: trees before chunks. An object's age is looked up again right before it is deleted,
 because a writer that wants it refreshes it. A writer that refreshed something so old looks for it once more before it names
 it in a root (`ShelfWriter.require_unswept`). So a chunk can be lost to a race only if the sweep stalls between its look and its
-deletion for as long as the rest of that ingest takes.
-
-A root in ``trees/`` promises all that it reaches for as long as it lies there, live or not. So a root that is spared because it
-is young spares what it reaches, of whatever age; and roots go before leaves.
+deletion for as long as the rest of that ingest takes. Roots go
+before leaves.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,12 +12,17 @@ from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
+from linocut.blocks.ahead import ahead, batches
 from linocut.blocks.errors import ObjectUnreadable
-from linocut.blocks.nodes import LEAF_MAGIC, MAX_NODE_BYTES, decode_root
+from linocut.blocks.nodes import LEAF_MAGIC, MAX_NODE_BYTES
 from linocut.blocks.objects import ObjectInfo
-from linocut.blocks.shelf import ARRIVING, CHUNKS, TREES, Shelf, object_name
+from linocut.blocks.reach import Fate, Judge, digest_in, promise_of, reach_of
+from linocut.blocks.shelf import ARRIVING, CHUNKS, TREES, Shelf
 from linocut.blocks.tree import Tree
+
+_BATCH: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,95 +43,69 @@ def sweep(shelf: Shelf, workers: Executor, live: Iterable[Tree], grace_s: float)
 
     What lies in ``arriving/`` of nodes that have arrived is deleted whatever its age.
     """
-    marked_nodes, marked_chunks = _mark(live)
+    marked = reach_of(shelf, workers, live)
     cutoff_s = shelf.now() - grace_s
     in_trees = list(shelf.objects.list(TREES))
-    promised_nodes, promised_chunks = _promised(shelf, in_trees, marked_nodes, cutoff_s)
-    trees = _Sweep(shelf, marked_nodes, promised_nodes, cutoff_s)
-    trees.drop_arrived(list(shelf.objects.list(ARRIVING)), {info.name for info in in_trees})
-    trees.run(ARRIVING, shelf.objects.list(ARRIVING), workers)
-    trees.run(TREES, in_trees, workers)
-    chunks = _Sweep(shelf, marked_chunks, promised_chunks, cutoff_s)
-    chunks.run(CHUNKS, shelf.objects.list(CHUNKS), workers)
+    promised = promise_of(shelf, in_trees, marked.nodes, cutoff_s)
+    sweeping = _Sweep(shelf, workers, cutoff_s)
+    sweeping.drop_arrived(marked.nodes, in_trees)
+    nodes = Judge(marked.nodes, promised.nodes, cutoff_s)
+    for folder, listed in ((ARRIVING, shelf.objects.list(ARRIVING)), (TREES, in_trees)):
+        sweeping.run_over_nodes(nodes, folder, listed)
+    deleted_trees = sweeping.deleted
+    sweeping.run(Judge(marked.chunks, promised.chunks, cutoff_s), CHUNKS, shelf.objects.list(CHUNKS))
     return CollectReport(
-        kept=trees.kept + chunks.kept,
-        kept_bytes=trees.kept_bytes + chunks.kept_bytes,
-        spared_young=trees.spared + chunks.spared,
-        deleted_trees=trees.deleted,
-        deleted_chunks=chunks.deleted,
-        deleted_bytes=trees.deleted_bytes + chunks.deleted_bytes,
+        kept=sweeping.kept,
+        kept_bytes=sweeping.kept_bytes,
+        spared_young=sweeping.spared,
+        deleted_trees=deleted_trees,
+        deleted_chunks=sweeping.deleted - deleted_trees,
+        deleted_bytes=sweeping.deleted_bytes,
         removed_staging=shelf.objects.remove_stale_staging(cutoff_s),
     )
 
 
-def _mark(live: Iterable[Tree]) -> tuple[set[bytes], set[bytes]]:
-    nodes: set[bytes] = set()
-    chunks: set[bytes] = set()
-    for tree in live:
-        nodes.add(bytes.fromhex(tree.root))
-        for number, leaf in enumerate(tree.leaves):
-            if leaf is not None and leaf not in nodes:
-                nodes.add(leaf)
-                chunks.update(chunk.digest for chunk in tree.leaf(number) if chunk is not None)
-    return nodes, chunks
-
-
-def _promised(shelf: Shelf, in_trees: Iterable[ObjectInfo], marked: set[bytes], cutoff_s: float) -> tuple[set[bytes], set[bytes]]:
-    """Return the nodes and chunks below the roots that nothing refers to and that are young."""
-    nodes: set[bytes] = set()
-    chunks: set[bytes] = set()
-    for info in in_trees:
-        digest = _digest_in(info.name)
-        if digest is None or digest in marked or info.modified_s < cutoff_s or object_name(TREES, digest) != info.name:
-            continue
-        for leaf in _leaves_of(shelf, digest) - nodes:
-            nodes.add(leaf)
-            with suppress(ObjectUnreadable):  # what is damaged promises nothing
-                chunks.update(chunk.digest for chunk in shelf.read_leaf(leaf) if chunk is not None)
-    return nodes, chunks
-
-
-def _leaves_of(shelf: Shelf, digest: bytes) -> set[bytes]:
-    """Return the leaves of a root; none of a leaf, and of what is damaged or gone."""
-    with suppress(ObjectUnreadable):
-        data = shelf.read_node(digest)
-        if not data.startswith(LEAF_MAGIC):
-            return {leaf for leaf in decode_root(data).leaves if leaf is not None}
-    return set()
-
-
 class _Sweep:
-    """One pass over one folder after the other."""
+    """Deletes what is doomed, and counts."""
 
-    def __init__(self, shelf: Shelf, marked: set[bytes], promised: set[bytes], cutoff_s: float) -> None:
+    def __init__(self, shelf: Shelf, workers: Executor, cutoff_s: float) -> None:
         self._shelf = shelf
-        self._marked = marked
-        self._promised = promised
+        self._workers = workers
         self._cutoff_s = cutoff_s
         self.kept = self.kept_bytes = self.spared = self.deleted = self.deleted_bytes = 0
 
-    def drop_arrived(self, arriving: Iterable[ObjectInfo], in_trees: AbstractSet[str]) -> None:
+    def drop_arrived(self, live: AbstractSet[bytes], in_trees: Iterable[ObjectInfo]) -> None:
         """Delete what a copy that was given up left of live nodes that are in `trees/`, where readers look first."""
-        for info in arriving:
-            digest = _digest_in(info.name)
-            if digest in self._marked and object_name(TREES, digest) in in_trees:
-                self._shelf.objects.delete([info.name])
-                self._count_deleted(info)
+        arriving = {digest_in(ARRIVING, info.name): info for info in self._shelf.objects.list(ARRIVING)}
+        for info in in_trees if arriving else ():
+            digest = digest_in(TREES, info.name)
+            if digest in live and digest in arriving:
+                self._shelf.objects.delete([arriving[digest].name])
+                self._count_deleted([arriving[digest]])
 
-    def run(self, folder: str, listed: Iterable[ObjectInfo], workers: Executor) -> None:
-        """Delete what is doomed in a folder, roots first."""
-        doomed = list(self._doomed(folder, listed))
-        leaves = set(workers.map(self._name_of_leaf, doomed)) if folder != CHUNKS else set()
+    def run_over_nodes(self, judge: Judge, folder: str, listed: Iterable[ObjectInfo]) -> None:
+        """Delete the doomed nodes in a folder, roots first."""
+        doomed = list(self._doomed(judge, folder, listed))
+        leaves = set(ahead(self._workers, self._name_of_leaf, doomed))
         for turn in ([info for info in doomed if info.name not in leaves], [info for info in doomed if info.name in leaves]):
-            for fate in workers.map(self._delete_if_old, turn):
-                if fate is None:
-                    self.spared += 1
-                else:
-                    self._count_deleted(fate)
+            self._delete(turn)
 
-    def _count_deleted(self, info: ObjectInfo) -> None:
-        self.deleted += 1
-        self.deleted_bytes += info.size_bytes
+    def run(self, judge: Judge, folder: str, listed: Iterable[ObjectInfo]) -> None:
+        """Delete what is doomed in a folder. It is listed to its end first: not every store stands being changed meanwhile."""
+        self._delete(list(self._doomed(judge, folder, listed)))
+
+    def _doomed(self, judge: Judge, folder: str, listed: Iterable[ObjectInfo]) -> Iterator[ObjectInfo]:
+        for info in listed:
+            match judge.fate(folder, info)[0]:
+                case Fate.LIVE:
+                    self.kept += 1
+                    self.kept_bytes += info.size_bytes
+                case Fate.SPARED:
+                    self.spared += 1
+                case Fate.DOOMED:
+                    yield info
+                case Fate.FOREIGN:
+                    pass
 
     def _name_of_leaf(self, info: ObjectInfo) -> str | None:
         """Return the name of a leaf, None for any other object."""
@@ -137,30 +114,23 @@ class _Sweep:
                 return info.name
         return None
 
-    def _delete_if_old(self, listed: ObjectInfo) -> ObjectInfo | None:
-        """Return what was deleted, or None for what is young by now."""
+    def _delete(self, doomed: Iterable[ObjectInfo]) -> None:
+        for batch, deleted in ahead(self._workers, self._delete_old, batches(doomed, _BATCH)):
+            self.spared += len(batch) - len(deleted)
+            self._count_deleted(deleted)
+
+    def _delete_old(self, batch: list[ObjectInfo]) -> tuple[list[ObjectInfo], list[ObjectInfo]]:
+        """Return a batch, and those of it that were deleted: not what is young by now."""
+        return batch, [info for info in batch if self._delete_if_old(info)]
+
+    def _delete_if_old(self, listed: ObjectInfo) -> bool:
         now = self._shelf.objects.info(listed.name)
         if now is not None and now.modified_s >= self._cutoff_s:
-            return None
+            return False
         self._shelf.objects.delete([listed.name])
-        return listed
+        return True
 
-    def _doomed(self, folder: str, listed: Iterable[ObjectInfo]) -> Iterator[ObjectInfo]:
-        for info in listed:
-            digest = _digest_in(info.name)
-            if digest is None or object_name(folder, digest) != info.name:
-                continue  # not ours to delete
-            if digest in self._marked:
-                self.kept += 1
-                self.kept_bytes += info.size_bytes
-            elif info.modified_s >= self._cutoff_s or digest in self._promised:
-                self.spared += 1
-            else:
-                yield info
-
-
-def _digest_in(name: str) -> bytes | None:
-    try:
-        return bytes.fromhex(name.rpartition("/")[2])
-    except ValueError:
-        return None
+    def _count_deleted(self, deleted: Iterable[ObjectInfo]) -> None:
+        for info in deleted:
+            self.deleted += 1
+            self.deleted_bytes += info.size_bytes
