@@ -10,6 +10,7 @@ from linocut.billing import PriceBook
 from linocut.catalog import Catalog
 from linocut.cloud.region_stores import RegionStores
 from linocut.cloud.sealing import Seal
+from linocut.cloud.turns import Turns
 from linocut.machines import Machines
 from linocut.settings import Settings
 
@@ -37,3 +38,5 @@ class Cloud:
     stopping: Callable[[], bool]
     """Tells long steps that the service is going down."""
     prices: PriceBook = field(default_factory=PriceBook.shipped)
+    turns: Turns = field(default_factory=Turns)
+    """Of instances: whoever makes a machine what its rows say has its turn from reading them on."""

@@ -7,18 +7,15 @@ OPERATING. The workflow's last step moves the row on, with SUCCESS or FAILED. Un
 import time
 from typing import Final
 
-from linocut.cloud import passwords, tasks
-from linocut.cloud.arrivals import make_readable
+from linocut.cloud import tasks
 from linocut.cloud.context import Cloud
-from linocut.cloud.security_groups import open_ports_of
 from linocut.cloud.workflows.durable import Failed, step, workflow
 from linocut.cloud.workflows.forwarding import follow_groups
-from linocut.machines import Firmware, GuestConfig, MachineDisk, MachineGone, MachineSpec, MachineState, NbdExport
+from linocut.cloud.workflows.machine_specs import read_instance, require_trees, spec_of
+from linocut.machines import MachineGone, MachineState
 from linocut.model.ids import InstanceId
-from linocut.model.records import Disk, Instance
 from linocut.model.states import DiskState, InstanceState, OperationState
 
-_GIB: Final = 1024**3
 _TEXT: Final = 1024
 _REINSTALLED_S: Final = 20.0
 
@@ -104,11 +101,10 @@ def _settle(instance_id: str, outcome: Failed | None) -> None:
 @step("run-instance.launch")
 def launch(cloud: Cloud, instance_id: str) -> dict[str, float]:
     """Make the machine and start it; return what each part took in milliseconds."""
-    instance, disks = _read(cloud, instance_id)
+    instance, disks = read_instance(cloud, instance_id)
     begun = time.monotonic()
-    _require_trees(cloud, instance, disks)
-    spec = _spec(cloud, instance, disks)
-    cloud.machines.prepare(spec)
+    require_trees(cloud, instance.region, disks)
+    cloud.machines.prepare(spec_of(cloud, instance, disks))
     prepared = time.monotonic()
     queued_s = (cloud.now() - instance.created_at).total_seconds() - (prepared - begun)
     started = cloud.machines.start(instance.instance_id)
@@ -129,7 +125,7 @@ def undo_launch(cloud: Cloud, instance_id: str) -> None:
 @step("run-instance.record-launched")
 def record_launched(cloud: Cloud, instance_id: str, launch_ms: dict[str, float]) -> None:
     """Say that the instance runs."""
-    instance, disks = _read(cloud, instance_id)
+    instance, disks = read_instance(cloud, instance_id)
     if instance.state is not InstanceState.PENDING:
         return
     with cloud.catalog.begin() as tx:
@@ -152,7 +148,7 @@ def record_launched(cloud: Cloud, instance_id: str, launch_ms: dict[str, float])
 @step("run-instance.record-failed")
 def record_launch_failed(cloud: Cloud, instance_id: str, reason: str) -> None:
     """Say that the instance did not start, and why."""
-    instance, _ = _read(cloud, instance_id)
+    instance, _ = read_instance(cloud, instance_id)
     if instance.state is InstanceState.PENDING:
         with cloud.catalog.begin() as tx:
             tx.instances.move(
@@ -167,10 +163,11 @@ def record_launch_failed(cloud: Cloud, instance_id: str, reason: str) -> None:
 @step("instance.power-on")
 def power_on(cloud: Cloud, instance_id: str) -> None:
     """Make the machine as its row now says, a fresh system disk included, and start it."""
-    instance, disks = _read(cloud, instance_id)
-    cloud.machines.state(instance.instance_id)  # one that is gone is not made anew: what its disks held is gone
-    _require_trees(cloud, instance, disks)
-    cloud.machines.prepare(_spec(cloud, instance, disks))
+    with cloud.turns.of(instance_id):
+        instance, disks = read_instance(cloud, instance_id)
+        cloud.machines.state(instance.instance_id)  # one that is gone is not made anew: what its disks held is gone
+        require_trees(cloud, instance.region, disks)
+        cloud.machines.prepare(spec_of(cloud, instance, disks))
     cloud.machines.start(instance.instance_id)
 
 
@@ -235,70 +232,3 @@ def is_alive(cloud: Cloud, instance_id: InstanceId) -> bool:
         return cloud.machines.state(instance_id) is MachineState.RUNNING
     except MachineGone:
         return False
-
-
-def _read(cloud: Cloud, instance_id: str) -> tuple[Instance, tuple[Disk, ...]]:
-    known = InstanceId(instance_id)
-    with cloud.catalog.read() as tx:
-        instance = tx.instances.find(known)
-        if instance is None:
-            raise LookupError(f"there is no row of {instance_id}")
-        return instance, tx.disks.of([known])[known]
-
-
-def _require_trees(cloud: Cloud, instance: Instance, disks: tuple[Disk, ...]) -> None:
-    """Raise ObjectUnreadable where a disk's tree cannot be opened, for which the hypervisor would wait long and say little."""
-    store = cloud.stores.store(instance.region)
-    for disk in disks:
-        if disk.base_root is not None:
-            make_readable(cloud, instance.region, disk.base_root)
-            store.tree(disk.base_root)
-
-
-def _spec(cloud: Cloud, instance: Instance, disks: tuple[Disk, ...]) -> MachineSpec:
-    socket = cloud.stores.server(instance.region).socket_path
-    with cloud.catalog.read() as tx:
-        account = tx.accounts.get(instance.owner)
-        keys = tx.keys.owned(instance.owner, instance.key_ids)
-        ports = open_ports_of(tx, instance)
-    if account is None:
-        raise LookupError(f"there is no row of account {instance.owner}")
-    return MachineSpec(
-        instance_id=instance.instance_id,
-        uuid=instance.uuid,
-        vcpus=instance.vcpus,
-        memory_mb=instance.memory_mb,
-        disks=tuple(
-            MachineDisk(
-                disk.disk_id,
-                disk.size_gb * _GIB,
-                None if disk.base_root is None else NbdExport(socket, f"tree/{disk.base_root}"),
-                disk.generation,
-            )
-            for disk in disks
-        ),
-        guest=GuestConfig(
-            hostname=instance.host_name,
-            instance_id=instance.instance_id,
-            uuid=instance.uuid,
-            region=instance.region,
-            zone=instance.zone,
-            app_id=account.app_id,
-            image_id=instance.image_id,
-            instance_type=instance.instance_type,
-            instance_name=instance.name,
-            public_keys=tuple(pair.public_key for pair in keys),
-            password_hash=passwords.usable(instance.password_hash),
-            user_data=instance.user_data or None,
-            local_ipv4=instance.address,
-            keeps_login=instance.keep_image_login,
-            login_generation=instance.login_generation,
-            reinstalls=disks[0].generation,
-            metadata=instance.metadata,
-        ),
-        address=instance.address,
-        forwarded_ports=ports.tcp,
-        forwarded_udp_ports=ports.udp,
-        mac=instance.mac,
-        firmware=Firmware.UEFI if instance.boot_mode == "UEFI" else Firmware.BIOS,
-    )
