@@ -75,6 +75,11 @@ NAMING_IDS: dict[str, Requests] = {
         {"SnapshotIds": [of.snapshot_id]},
         {"SnapshotIds": [of.snapshot_id], "DeleteBindImages": True},
     ],
+    "ModifySnapshotsSharePermission": lambda of: [
+        {"SnapshotIds": [of.snapshot_id], "AccountIds": ["100000000000"], "Permission": permission}
+        for permission in ("SHARE", "CANCEL")
+    ],
+    "DescribeSnapshotSharePermission": lambda of: [{"SnapshotId": of.snapshot_id}],
     "DescribeInstances": lambda of: [
         {"InstanceIds": [of.instance_id]},
         _filter("instance-id", of.instance_id),

@@ -123,6 +123,27 @@ class World:
         self.sdk.DeleteImages(ImageIds=[image_id])
         return str(image.SnapshotSet[0].SnapshotId)
 
+    def data_snapshot(self) -> str:
+        """Return a new snapshot of a data disk."""
+        instance_id = self.new_instance(DataDisks=[{"DiskSize": 10}])
+        [instance] = self.sdk.DescribeInstances(InstanceIds=[instance_id]).InstanceSet
+        made = self.sdk.CreateImage(
+            ImageName=a_name(), InstanceId=instance_id, DataDiskIds=[disk.DiskId for disk in instance.DataDisks]
+        )
+
+        def found() -> Any:
+            [image] = self.sdk.DescribeImages(ImageIds=[made.ImageId]).ImageSet
+            return image.ImageState == "NORMAL" and image.SnapshotSet
+
+        [snapshot] = [one for one in wait_until("it is taken", found) if one.DiskUsage == "DATA_DISK"]
+        return str(snapshot.SnapshotId)
+
+    def shared_snapshot(self) -> str:
+        snapshot_id = self.data_snapshot()
+        share = {"SnapshotIds": [snapshot_id], "AccountIds": [self.other.keys.uin], "Permission": "SHARE"}
+        self.sdk.of("cbs").ModifySnapshotsSharePermission(**share)
+        return snapshot_id
+
     def shared_image(self) -> str:
         image_id = self.new_image()
         self.sdk.ModifyImageSharePermission(ImageId=image_id, AccountIds=[self.other.keys.uin], Permission="SHARE")
@@ -231,6 +252,12 @@ CASES: dict[str, Case] = {
     "cvm.DisassociateSecurityGroups": _in_group,
     "cbs.DescribeDisks": lambda world: {"Filters": [{"Name": "instance-id", "Values": [world.instance]}]},
     "cbs.DeleteSnapshots": lambda world: {"SnapshotIds": [world.lone_snapshot()]},
+    "cbs.ModifySnapshotsSharePermission": lambda world: {
+        "SnapshotIds": [world.data_snapshot()],
+        "AccountIds": [world.other.keys.uin],
+        "Permission": "SHARE",
+    },
+    "cbs.DescribeSnapshotSharePermission": lambda world: {"SnapshotId": world.shared_snapshot()},
     "cbs.DescribeSnapshots": lambda world: {"Limit": 100 if world.image else 1},
     "sts.GetCallerIdentity": lambda _: {},
     "sts.AssumeRole": lambda world: {

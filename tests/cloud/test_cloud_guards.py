@@ -28,6 +28,7 @@ from linocut.cloud import (
     publishing,
     reinstalling,
     sharing,
+    snapshot_sharing,
     snapshots,
     syncing,
     tags,
@@ -175,6 +176,16 @@ FOREIGN_KEY: dict[str, Act] = {
 }
 FOREIGN_SNAPSHOT: dict[str, Act] = {
     "delete_snapshots": lambda bench, by, name: snapshots.delete_snapshots(bench.cloud, by, [name], delete_images=True),
+    "share_snapshots": lambda bench, by, name: snapshot_sharing.share_snapshots(
+        bench.cloud, by, [name], [bench.operator.account.uin]
+    ),
+    "unshare_snapshots": lambda bench, by, name: snapshot_sharing.unshare_snapshots(
+        bench.cloud, by, [name], [bench.operator.account.uin]
+    ),
+    "list_snapshot_shares": lambda bench, by, name: snapshot_sharing.list_snapshot_shares(bench.cloud, by, name),
+    "visible_snapshot": lambda bench, by, name: _in_transaction(
+        bench, lambda tx: snapshot_sharing.visible_snapshot(tx, by, name)
+    ),
 }
 LISTS: dict[str, Act] = {
     "list_images": lambda bench, caller, name: images.list_images(
@@ -234,7 +245,7 @@ def _pair(bench: Bench, caller: Any) -> str:
 
 
 def _in_transaction(bench: Bench, act: Callable[[Any], object]) -> object:
-    with bench.cloud.catalog.read() as tx:
+    with bench.cloud.catalog.begin() as tx:
         return act(tx)
 
 

@@ -1,11 +1,12 @@
 """Which of its snapshots an account asks for, filtered and paged; and what a list says of each beyond its record."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Column, ColumnElement, and_, not_, or_
+from sqlalchemy import Column, ColumnElement, and_, false, not_, or_, select
 
-from linocut.catalog.schema import SNAPSHOTS
+from linocut.catalog.schema import SNAPSHOT_SHARES, SNAPSHOTS
 from linocut.model.ids import ImageId, Region, Uin, Zone
 from linocut.model.records import Snapshot
 from linocut.model.states import SnapshotState
@@ -17,12 +18,15 @@ DEFAULT_LIMIT: Final = 20
 class SnapshotQuery:
     """What a caller asks for. Filters are joined by AND, the values of one filter by OR; an empty filter asks for nothing.
 
-    `ids` is None when not asked for, and matches nothing when empty. `names` match any part of the name, whatever its case.
-    The newest come first, unless `oldest_first`.
+    `own` asks for the account's own snapshots, `shared` for those that are shared with it. `ids` is None when not asked for, and
+    matches nothing when empty. `names` match any part of the name, whatever its case. The newest come first, unless
+    `oldest_first`.
     """
 
     owner: Uin
     region: Region
+    own: bool = True
+    shared: bool = True
     ids: tuple[str, ...] | None = None
     names: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
@@ -35,11 +39,17 @@ class SnapshotQuery:
 
 @dataclass(frozen=True, slots=True)
 class ListedSnapshot:
-    """A snapshot, the images that are made of it with their names, and its disk's zone if there is the disk."""
+    """A snapshot, the images that are made of it with their names, and its disk's zone if there is the disk.
+
+    `shared_with` is the number of accounts that it is shared with, `shared_since` when the first share of it was made. Whoever it
+    is shared with is told of none of that but when that was done.
+    """
 
     snapshot: Snapshot
     images: tuple[tuple[ImageId, str], ...]
     zone: Zone | None
+    shared_with: int = 0
+    shared_since: datetime | None = None
 
 
 def matching(query: SnapshotQuery) -> list[ColumnElement[bool]]:
@@ -48,7 +58,9 @@ def matching(query: SnapshotQuery) -> list[ColumnElement[bool]]:
         (SNAPSHOTS.c.usage, query.usages),
         (SNAPSHOTS.c.disk_id, query.disk_ids),
     ]
-    conditions = [SNAPSHOTS.c.owner == query.owner, SNAPSHOTS.c.region == query.region]
+    seen = [SNAPSHOTS.c.owner == query.owner] if query.own else []
+    seen += [_shared_with(query.owner)] if query.shared and not query.disk_ids else []
+    conditions = [or_(false(), *seen), SNAPSHOTS.c.region == query.region]
     conditions += [column.in_(values) for column, values in exact if values]
     if query.states:
         conditions.append(or_(*(_in_state(state) for state in query.states)))
@@ -57,6 +69,11 @@ def matching(query: SnapshotQuery) -> list[ColumnElement[bool]]:
     if query.names:
         conditions.append(or_(*(SNAPSHOTS.c.name.icontains(name, autoescape=True) for name in query.names)))
     return conditions
+
+
+def _shared_with(account: Uin) -> ColumnElement[bool]:
+    shares = SNAPSHOT_SHARES.c
+    return SNAPSHOTS.c.snapshot_id.in_(select(shares.snapshot_id).where(shares.account == account))
 
 
 def _in_state(state: str) -> ColumnElement[bool]:

@@ -1,6 +1,8 @@
 """Snapshots, and which trees the catalog still needs."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, union, update
@@ -82,7 +84,8 @@ class Snapshots:
         return tuple(ImageId(image_id) for image_id in self._connection.scalars(query))
 
     def list(self, query: SnapshotQuery) -> Page[ListedSnapshot]:
-        """Return a page of the account's snapshots in the region, but for those that a failed image waited for."""
+        """Return a page of the snapshots that the account sees in the region, but for those that a failed image waited for."""
+        query = replace(query, shared=query.shared and self._is_any_shared_with(query.owner))  # most have none: a simpler search
         conditions = [*matching(query), ~_never_comes()]
         total = self._connection.execute(select(func.count()).select_from(SNAPSHOTS).where(*conditions)).scalar_one()
         created = SNAPSHOTS.c.created_at.asc() if query.oldest_first else SNAPSHOTS.c.created_at.desc()
@@ -90,11 +93,43 @@ class Snapshots:
         wanted = select(*SNAPSHOTS.c, DISKS.c.zone).select_from(source)
         ordered = wanted.where(*conditions).order_by(created, SNAPSHOTS.c.snapshot_id)
         rows = self._connection.execute(ordered.offset(query.offset).limit(query.limit)).mappings().all()
-        images = self._named_images([row["snapshot_id"] for row in rows])
+        own = [row["snapshot_id"] for row in rows if row["owner"] == query.owner]
+        images, shares = self._named_images(own), self._shares_of(own)
+        theirs = self._shared_since(query.owner, [row["snapshot_id"] for row in rows if row["owner"] != query.owner])
         return Page(
-            tuple(ListedSnapshot(record_of(Snapshot, row), images.get(row["snapshot_id"], ()), row["zone"]) for row in rows),
+            tuple(
+                ListedSnapshot(
+                    record_of(Snapshot, row),
+                    images.get(row["snapshot_id"], ()),
+                    row["zone"],
+                    *(shares | theirs).get(row["snapshot_id"], (0, None)),
+                )
+                for row in rows
+            ),
             total,
         )
+
+    def _is_any_shared_with(self, account: Uin) -> bool:
+        query = select(SNAPSHOT_SHARES.c.snapshot_id).where(SNAPSHOT_SHARES.c.account == account).limit(1)
+        return self._connection.execute(query).first() is not None
+
+    def _shares_of(self, snapshot_ids: Iterable[str]) -> dict[str, tuple[int, datetime]]:
+        """Return with how many accounts each is shared, and since when."""
+        shares, found = SNAPSHOT_SHARES.c, {}
+        for batch in batches(snapshot_ids):
+            counted = select(shares.snapshot_id, func.count(), func.min(shares.created_at)).group_by(shares.snapshot_id)
+            for snapshot_id, count, since in self._connection.execute(counted.where(shares.snapshot_id.in_(batch))):
+                found[snapshot_id] = (count, since)
+        return found
+
+    def _shared_since(self, account: Uin, snapshot_ids: Iterable[str]) -> dict[str, tuple[int, datetime]]:
+        """Return since when each is shared with the account, which is not told with how many others."""
+        shares, found = SNAPSHOT_SHARES.c, {}
+        for batch in batches(snapshot_ids):
+            query = select(shares.snapshot_id, shares.created_at).where(shares.account == account)
+            for snapshot_id, since in self._connection.execute(query.where(shares.snapshot_id.in_(batch))):
+                found[snapshot_id] = (0, since)
+        return found
 
     def _named_images(self, snapshot_ids: Iterable[str]) -> dict[str, tuple[tuple[ImageId, str], ...]]:
         found: dict[str, tuple[tuple[ImageId, str], ...]] = {}

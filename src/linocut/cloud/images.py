@@ -152,6 +152,9 @@ def delete_held(tx: Tx, caller: Caller, image_ids: Iterable[str], *, delete_snap
         bound = tx.snapshots.bound(image.image_id)
         tx.images.remove(image)
         if delete_snapshots or image.state is not ImageState.NORMAL:
+            tx.snapshot_shares.lock(image.owner, image.region, bound)
+            if tx.snapshot_shares.shared_ones(bound):
+                raise errors.ImageInShared(f"A snapshot of image {image_id} is shared: cancel its shares first.")
             tx.snapshots.remove(bound)
 
 

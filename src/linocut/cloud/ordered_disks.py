@@ -7,6 +7,7 @@ from typing import Final
 from linocut.catalog import Tx
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
+from linocut.cloud.snapshot_sharing import visible_snapshot
 from linocut.model import errors, rules
 from linocut.model.ids import DiskId, SnapshotId, is_id, new_id
 from linocut.model.records import Disk, DiskUsage, Image, Instance, Snapshot
@@ -155,16 +156,18 @@ def _plan_data_disk(order: DataDiskOrder, snapshot: Snapshot | None, path: str) 
 def _named_snapshots(
     tx: Tx, caller: Caller, snapshot_ids: Sequence[str], of_image: dict[SnapshotId, Snapshot]
 ) -> dict[str, Snapshot]:
-    """Return snapshots that are the image's or the caller's own; the caller's are kept until the transaction ends."""
+    """Return snapshots that are the image's, the caller's own or shared with it; but for the image's they are held here."""
     for snapshot_id in snapshot_ids:
         if not is_id("snap", snapshot_id):
             raise errors.SnapshotIdMalformed(f"{snapshot_id!r} is no snapshot id.")
     others = [SnapshotId(one) for one in dict.fromkeys(snapshot_ids) if SnapshotId(one) not in of_image]
-    own = tx.snapshots.hold(caller.account.uin, caller.region, others) if others else ()
-    found: dict[str, Snapshot] = {one.snapshot_id: one for one in (*of_image.values(), *own)}
+    found: dict[str, Snapshot] = {one.snapshot_id: one for one in of_image.values()}
+    for snapshot_id in sorted(others):
+        try:
+            found[snapshot_id] = visible_snapshot(tx, caller, snapshot_id)
+        except errors.SnapshotNotFound as error:
+            raise errors.ImageSnapshotNotFound(str(error)) from error
     for snapshot_id in snapshot_ids:
-        if snapshot_id not in found:
-            raise errors.ImageSnapshotNotFound(f"There is no snapshot {snapshot_id}.")
         if found[snapshot_id].root is None or (snapshot_id in others and found[snapshot_id].state is not SnapshotState.NORMAL):
             raise errors.SnapshotUnfinished(f"Snapshot {snapshot_id} is {found[snapshot_id].state}.")
     return found

@@ -10,6 +10,7 @@ from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.images import delete_held
 from linocut.cloud.listing import BlockQuery
+from linocut.cloud.snapshot_sharing import require_unshared
 from linocut.model import errors
 from linocut.model.ids import SnapshotId, is_id
 from linocut.model.states import SnapshotState
@@ -26,7 +27,7 @@ _TRUTHS: Final = frozenset({"true", "false"})
 
 
 def list_snapshots(cloud: Cloud, caller: Caller, query: BlockQuery) -> Page[ListedSnapshot]:
-    """Return a page of the caller's own snapshots in the region, the newest first unless asked otherwise.
+    """Return a page of the caller's snapshots in the region, and those shared with it, the newest first unless asked otherwise.
 
     An image that is shared with the caller, or public, does not bring its snapshots with it: they are its owner's.
     Raises InvalidValue, IdsWithFilters, FilterUnknown, TooManyFilterValues, TooManyValues, PageOutOfRange.
@@ -43,13 +44,15 @@ def list_snapshots(cloud: Cloud, caller: Caller, query: BlockQuery) -> Page[List
     for snapshot_id in ids or ():
         if not is_id("snap", snapshot_id):
             raise errors.InvalidValue(f"{snapshot_id!r} is no snapshot id.")
-    if "0" not in filters.get("project-id", ("0",)) or encrypted == {"true"} or types == {"SHARED_SNAPSHOT"}:
+    if "0" not in filters.get("project-id", ("0",)) or encrypted == {"true"}:
         return Page((), 0)
     with cloud.catalog.read() as tx:
         return tx.snapshots.list(
             CatalogQuery(
                 owner=caller.account.uin,
                 region=caller.region,
+                own=types != {"SHARED_SNAPSHOT"},
+                shared=types != {"PRIVATE_SNAPSHOT"},
                 ids=ids,
                 names=filters.get("snapshot-name", ()),
                 states=filters.get("snapshot-state", ()),
@@ -67,8 +70,8 @@ def delete_snapshots(cloud: Cloud, caller: Caller, snapshot_ids: Sequence[str], 
 
     Such an image goes under the rules of DeleteImages; those of its snapshots that are not named stay. Instances run on.
 
-    Raises InvalidValue, TooManyValues, SnapshotNotFound, SnapshotUnfinished, SnapshotHasImages, ImageStateForbids,
-    ImageInShared, ImageIsPublic, LostRace.
+    Raises InvalidValue, TooManyValues, SnapshotNotFound, SnapshotUnfinished, SnapshotHasImages, SnapshotInShared,
+    ImageStateForbids, ImageInShared, ImageIsPublic, LostRace.
     Source: CBS DeleteSnapshots.
     """
     listing.check_count("SnapshotIds", snapshot_ids, _DELETED)
@@ -88,6 +91,7 @@ def delete_snapshots(cloud: Cloud, caller: Caller, snapshot_ids: Sequence[str], 
             if made and not delete_images:
                 raise errors.SnapshotHasImages(f"Images are made of snapshot {snapshot_id}: {', '.join(made)}.")
             images += made
+        require_unshared(tx, wanted)
         delete_held(tx, caller, images, delete_snapshots=False)
         tx.snapshots.remove(wanted)
 

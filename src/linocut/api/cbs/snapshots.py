@@ -55,13 +55,13 @@ class Snapshot(Shape):
     copy_from_remote: bool
     images: list[Image]
     image_count: int
-    snapshot_type: str = "PRIVATE_SNAPSHOT"
+    snapshot_type: str
+    share_reference: int
+    time_start_share: str
     snapshot_mode: str = "STANDARD_SNAPSHOT"
     is_permanent: bool = True
     deadline_time: str = ""
     auto_snapshot_policy_id: str = ""
-    share_reference: int = 0
-    time_start_share: str = ""
     copying_to_regions: tuple[str, ...] = ()
     encrypt: bool = False
     is_locked: bool = False
@@ -78,7 +78,7 @@ class Snapshots(Answer):
 def describe_snapshots(cloud: Cloud, caller: Caller, request: DescribeSnapshots) -> Snapshots:
     """List snapshots."""
     page = snapshots.list_snapshots(cloud, caller, block_query(request, request.snapshot_ids, _ORDER_FIELDS))
-    return Snapshots(total_count=page.total, snapshot_set=[_snapshot(listed) for listed in page.items])
+    return Snapshots(total_count=page.total, snapshot_set=[_snapshot(caller, listed) for listed in page.items])
 
 
 def delete_snapshots(cloud: Cloud, caller: Caller, request: DeleteSnapshots) -> Answer:
@@ -87,15 +87,16 @@ def delete_snapshots(cloud: Cloud, caller: Caller, request: DeleteSnapshots) -> 
     return Answer()
 
 
-def _snapshot(listed: ListedSnapshot) -> Snapshot:
+def _snapshot(caller: Caller, listed: ListedSnapshot) -> Snapshot:
     snapshot = listed.snapshot
+    is_own = snapshot.owner == caller.account.uin
     under_way = snapshot.state is SnapshotState.CREATING
     return Snapshot(
         snapshot_id=snapshot.snapshot_id,
         snapshot_name=snapshot.name,
         snapshot_state=_COPYING if snapshot.is_copy and under_way else snapshot.state,
         percent=snapshot.percent,
-        disk_id=snapshot.disk_id or "",
+        disk_id=snapshot.disk_id if snapshot.disk_id and is_own else "",
         disk_usage=snapshot.usage,
         disk_size=-(-snapshot.size_bytes // _GIB),
         placement=Placement(zone=listed.zone or ""),
@@ -104,6 +105,9 @@ def _snapshot(listed: ListedSnapshot) -> Snapshot:
         copy_from_remote=snapshot.is_copy,
         images=[Image(image_id=image_id, image_name=name) for image_id, name in listed.images],
         image_count=len(listed.images),
+        snapshot_type="PRIVATE_SNAPSHOT" if is_own else "SHARED_SNAPSHOT",
+        share_reference=listed.shared_with,
+        time_start_share="" if listed.shared_since is None else beijing_time(listed.shared_since),
     )
 
 
@@ -119,6 +123,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
             errors.SnapshotNotFound,
             errors.SnapshotUnfinished,
             errors.SnapshotHasImages,
+            errors.SnapshotInShared,
             special={
                 errors.TooManyValues: "InvalidParameterValue",
                 errors.ImageInShared: "UnsupportedOperation.SnapHasShared",

@@ -83,6 +83,10 @@ class SnapshotHasImages(Conflict):
     """Images are made of the snapshot, and are not to go with it."""
 
 
+class SnapshotInShared(Conflict):
+    """The snapshot is still shared with somebody."""
+
+
 class SnapshotUnfinished(Conflict):
     """The snapshot's content is still to come."""
 

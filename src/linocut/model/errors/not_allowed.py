@@ -27,6 +27,10 @@ class ShareWithSelf(NotAllowed):
     """An image cannot be shared with its owner."""
 
 
+class SnapshotUnsuitable(NotAllowed):
+    """This is not done with such a snapshot."""
+
+
 class ByolImageShare(NotAllowed):
     """A bring-your-own-licence image cannot be shared."""
 
