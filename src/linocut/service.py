@@ -89,7 +89,7 @@ def offline(settings: Settings) -> Iterator[Cloud]:
     guest_user = _guest_user(settings)
     catalog = Catalog.open(settings.database_url)
     stores = _stores(settings, guest_user)
-    machines = QemuMachines(settings.state / "instances", accelerator=Accelerator.TCG, guest_user=guest_user)
+    machines = _machines(settings, Accelerator.TCG, guest_user)
     try:
         yield _cloud(settings, catalog, stores, machines, _NoWorkflows(), threading.Event())
     finally:
@@ -131,12 +131,7 @@ def _serve(settings: Settings, listener: socket.socket, *, stop_guests: bool) ->
     stopping = threading.Event()
     catalog = Catalog.open(settings.database_url)
     stores = _stores(settings, guest_user)
-    machines = QemuMachines(
-        settings.state / "instances",
-        accelerator=_accelerator(settings, guest_user),
-        guest_user=guest_user,
-        outbound=settings.guest_outbound,
-    )
+    machines = _machines(settings, _accelerator(settings, guest_user), guest_user)
     engine = Engine(settings)
     cloud = _cloud(settings, catalog, stores, machines, engine, stopping)
     _welcome(cloud)
@@ -299,6 +294,16 @@ def _restart_block_servers(cloud: Cloud) -> None:
             cloud.stores.server(region).abort_ingests()
         except BlockError:
             _log.exception("block server does not start", region=region)
+
+
+def _machines(settings: Settings, accelerator: Accelerator, guest_user: tuple[int, int] | None) -> QemuMachines:
+    return QemuMachines(
+        settings.state / "instances",
+        settings.state / "disks",
+        accelerator=accelerator,
+        guest_user=guest_user,
+        outbound=settings.guest_outbound,
+    )
 
 
 def _accelerator(settings: Settings, guest_user: tuple[int, int] | None) -> Accelerator:

@@ -62,7 +62,7 @@ class NbdServers:
         socket_path.unlink(missing_ok=True)
         what = ["--image-opts", image] if image else ["-f", "raw", str(file)]
         access = ["--read-only"] if read_only else []
-        command = ["qemu-nbd", "-x", name, "-t", "-e", "8", "-k", str(socket_path), *access, *what]
+        command = ["qemu-nbd", "-x", name, "-t", "-e", "32", "-k", str(socket_path), *access, *what]
         self._running[name] = subprocess.Popen(command)
         wait_until(f"{name} is served", lambda: _listens(socket_path))
         socket_path.chmod(0o666)
@@ -114,7 +114,7 @@ class Host:
 
     machines: Machines
     base: NbdExport
-    new_target: Callable[[], NbdExport]
+    new_target: Callable[..., NbdExport]
     exited: list[InstanceId] = field(default_factory=list)
 
     def spec(self, number: int = 1) -> MachineSpec:
@@ -132,13 +132,13 @@ def qemu_host(folder: Path) -> Iterator[Host]:
     """Give a host with QEMU; its machines and servers are gone at the end."""
     servers = NbdServers(folder / "nbd")
     disk = boot_disk(folder / "boot.raw")
-    machines = QemuMachines(folder / "machines", accelerator=Accelerator.TCG, guest_user=NOBODY)
+    machines = QemuMachines(folder / "machines", folder / "disks", accelerator=Accelerator.TCG, guest_user=NOBODY, unplug_s=0.3)
     targets = iter(range(1000))
     with ExitStack() as stack:
         stack.callback(servers.close)
         stack.callback(end_processes_in, folder / "machines")
         base = servers.serve("base", disk, read_only=True)
-        host = Host(machines, base, lambda: servers.serve_copy(f"target-{next(targets)}", disk)[1])
+        host = Host(machines, base, lambda size=None: servers.serve_copy(f"target-{next(targets)}", disk, size)[1])
         machines.watch(host.exited.append)
         stack.callback(lambda: clear(host.machines))
         yield host

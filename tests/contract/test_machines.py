@@ -11,12 +11,14 @@ from machine_hosts import MIB, Host, disk_id, qemu_host, wait_until
 
 from linocut.machines import (
     Cancelled,
+    DiskInUse,
     DiskTake,
     MachineBusy,
     MachineDisk,
     MachineError,
     MachineGone,
     Machines,
+    MachineSpec,
     MachineState,
     MarkGone,
     MemoryMachines,
@@ -36,8 +38,8 @@ def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
         with qemu_host(tmp_path) as found:
             yield found
         return
-    machines = MemoryMachines(obeys_power_button=False)
-    found = Host(machines, _NOWHERE, lambda: _NOWHERE)
+    machines = MemoryMachines(obeys_power_button=False, holds_disks=True)
+    found = Host(machines, _NOWHERE, lambda _size=None: _NOWHERE)
     machines.watch(found.exited.append)
     yield found
 
@@ -194,18 +196,167 @@ def test_what_a_guest_is_told_may_change_while_it_runs(host: Host) -> None:
     assert host.machines.start(spec.instance_id).already_running
 
 
-def test_a_disk_does_not_shrink(host: Host) -> None:
-    spec = host.spec()
-    host.machines.prepare(spec)
-    (disk,) = spec.disks
-
-    with pytest.raises(MachineError):
-        host.machines.prepare(dataclasses.replace(spec, disks=(dataclasses.replace(disk, size_bytes=4 * MIB),)))
-
-
-def take(host: Host, mark: str, since: str | None = None, *, number: int = 1, whole: bool = False, **watch: Any) -> Taken:
-    wanted = DiskTake(disk_id(number), host.new_target(), mark, since, whole=whole)
+def take(
+    host: Host, mark: str, since: str | None = None, *, number: int = 1, whole: bool = False, size: int = 8 * MIB, **watch: Any
+) -> Taken:
+    wanted = DiskTake(disk_id(number), host.new_target(size), mark, since, whole=whole)
     return host.machines.take(InstanceId("ins-00000001"), [wanted], **watch)
+
+
+def with_disk(spec: MachineSpec, number: int, **changes: Any) -> MachineSpec:
+    """Return the machine with another disk, of the base of its first."""
+    disk = dataclasses.replace(spec.disks[0], disk_id=disk_id(number), **changes)
+    return dataclasses.replace(spec, disks=(*spec.disks, disk))
+
+
+def prepared(host: Host, spec: MachineSpec, *, runs: bool) -> MachineSpec:
+    host.machines.prepare(spec)
+    if runs:
+        host.machines.start(spec.instance_id)
+    return spec
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_disk_grows_and_keeps_its_mark_and_does_not_shrink(host: Host, *, runs: bool) -> None:
+    spec = prepared(host, with_disk(host.spec(), 9), runs=runs)
+    take(host, "one", number=9)
+
+    host.machines.prepare(with_disk(host.spec(), 9, size_bytes=16 * MIB))
+    host.machines.prepare(with_disk(host.spec(), 9, size_bytes=16 * MIB))
+
+    take(host, "two", since="one", number=9, size=16 * MIB)
+    with pytest.raises(MachineError):
+        host.machines.prepare(spec)
+    host.machines.kill(spec.instance_id)
+    host.machines.start(spec.instance_id)
+    take(host, "three", since="two", number=9, size=16 * MIB)
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_disk_comes_to_a_machine_and_is_there_after_its_next_start(host: Host, *, runs: bool) -> None:
+    spec = prepared(host, host.spec(), runs=runs)
+
+    host.machines.prepare(with_disk(spec, 9))
+    host.machines.prepare(with_disk(spec, 9))
+
+    take(host, "one", number=9)
+    host.machines.kill(spec.instance_id)
+    host.machines.start(spec.instance_id)
+    take(host, "two", since="one", number=9)
+
+
+def test_a_disk_that_its_guest_does_not_let_go_of_stays(host: Host) -> None:
+    spec = prepared(host, with_disk(host.spec(), 9), runs=True)
+
+    with pytest.raises(DiskInUse):
+        host.machines.prepare(host.spec())
+
+    take(host, "one", number=9)
+    assert host.machines.loose() == frozenset()
+    host.machines.prepare(spec)
+    host.machines.kill(spec.instance_id)
+    host.machines.prepare(host.spec())
+    assert host.machines.loose() == {disk_id(9)}
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_disk_that_left_one_machine_comes_to_another_with_its_marks(host: Host, *, runs: bool) -> None:
+    first = prepared(host, with_disk(host.spec(1), 9), runs=False)
+    take(host, "one", number=9)
+    second = prepared(host, host.spec(2), runs=runs)
+
+    host.machines.prepare(host.spec(1))
+    assert host.machines.loose() == {disk_id(9)}
+    host.machines.prepare(with_disk(second, 9, size_bytes=16 * MIB))
+
+    assert host.machines.loose() == frozenset()
+    wanted = DiskTake(disk_id(9), host.new_target(16 * MIB), "two", since="one")
+    assert host.machines.take(second.instance_id, [wanted]).disks[0].mark == "two"
+    with pytest.raises(MachineGone):
+        host.machines.take(first.instance_id, [wanted])
+
+
+@pytest.mark.parametrize("change", [{"generation": 1}, {"base": None}])
+def test_a_disk_that_comes_with_another_content_comes_empty(host: Host, change: dict[str, Any]) -> None:
+    prepared(host, with_disk(host.spec(), 9), runs=False)
+    take(host, "one", number=9)
+    host.machines.prepare(host.spec())
+
+    host.machines.prepare(with_disk(host.spec(), 9, **change, size_bytes=MIB))
+
+    assert host.machines.loose() == frozenset()
+    with pytest.raises(MarkGone):
+        take(host, "two", since="one", number=9, size=MIB)
+
+
+def test_a_loose_disk_is_taken_and_goes_on_from_its_marks_wherever_it_is(host: Host) -> None:
+    spec = prepared(host, with_disk(host.spec(), 9), runs=False)
+    take(host, "one", number=9)
+    host.machines.prepare(host.spec())
+
+    loose = dataclasses.replace(spec.disks[1], size_bytes=16 * MIB)
+    found = host.machines.take_loose(loose, DiskTake(disk_id(9), host.new_target(16 * MIB), "two", since="one"))
+
+    assert found == Snapshotted(0, "two")
+    with pytest.raises(MarkGone):
+        host.machines.take_loose(loose, DiskTake(disk_id(9), host.new_target(16 * MIB), "three", since="lost"))
+    host.machines.prepare(with_disk(host.spec(), 9, size_bytes=16 * MIB))
+    take(host, "three", since="two", number=9, size=16 * MIB)
+    with pytest.raises(MachineBusy):
+        host.machines.take_loose(loose, DiskTake(disk_id(9), host.new_target(16 * MIB), "four"))
+
+
+def test_a_disk_that_no_machine_ever_had_is_taken_and_then_is_loose(host: Host) -> None:
+    disk = MachineDisk(disk_id(9), 8 * MIB, host.base)
+
+    found = host.machines.take_loose(disk, DiskTake(disk_id(9), host.new_target(), "one"))
+
+    assert found == Snapshotted(0, "one")
+    assert host.machines.loose() == {disk_id(9)}
+    fresh = dataclasses.replace(disk, generation=1)
+    with pytest.raises(MarkGone):
+        host.machines.take_loose(fresh, DiskTake(disk_id(9), host.new_target(), "two", since="one"))
+    with pytest.raises(Cancelled):
+        host.machines.take_loose(fresh, DiskTake(disk_id(9), host.new_target(), "two"), cancelled=lambda: True)
+
+
+def test_a_loose_disk_that_is_dropped_is_gone(host: Host) -> None:
+    disk = MachineDisk(disk_id(9), 8 * MIB, host.base)
+    host.machines.take_loose(disk, DiskTake(disk_id(9), host.new_target(), "one"))
+
+    host.machines.drop_disk(disk_id(9))
+    host.machines.drop_disk(disk_id(9))
+
+    assert host.machines.loose() == frozenset()
+    with pytest.raises(MarkGone):
+        host.machines.take_loose(disk, DiskTake(disk_id(9), host.new_target(), "two", since="one"))
+
+
+def test_dropping_a_disk_that_a_machine_has_changes_nothing(host: Host) -> None:
+    spec = prepared(host, with_disk(host.spec(), 9), runs=False)
+
+    host.machines.drop_disk(disk_id(9))
+
+    assert not host.machines.start(spec.instance_id).already_running
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_destroyed_machine_leaves_the_disks_that_are_to_be_kept(host: Host, *, runs: bool) -> None:
+    spec = prepared(host, with_disk(with_disk(host.spec(), 8), 9), runs=runs)
+    take(host, "one", number=9)
+
+    host.machines.destroy(spec.instance_id, keep=[disk_id(9), disk_id(7)])
+    host.machines.destroy(spec.instance_id, keep=[disk_id(9), disk_id(7)])
+
+    assert host.machines.loose() == {disk_id(9)}
+    host.machines.take_loose(spec.disks[2], DiskTake(disk_id(9), host.new_target(), "two", since="one"))
+
+
+def test_the_first_disk_of_a_running_machine_stays(host: Host) -> None:
+    spec = prepared(host, with_disk(host.spec(), 9), runs=True)
+
+    with pytest.raises(MachineBusy):
+        host.machines.prepare(dataclasses.replace(spec, disks=spec.disks[1:]))
 
 
 @pytest.mark.parametrize("runs", [True, False])

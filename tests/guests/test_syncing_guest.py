@@ -50,7 +50,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     subprocess.run(build, check=True, capture_output=True)
     stores = RegionStores(settings, run_as=RunAs(*_NOBODY) if _NOBODY else None, now=time.time)
     catalog = Catalog.open(settings.database_url)
-    machines = QemuMachines(tmp_path / "instances", accelerator=Accelerator.TCG, guest_user=_NOBODY)
+    machines = QemuMachines(tmp_path / "instances", tmp_path / "disks", accelerator=Accelerator.TCG, guest_user=_NOBODY)
     found = Bench(catalog, stores, settings, stores.store(REGION).ingest_file(disk))
     found.clock.at = datetime.now(UTC)
     found.cloud = dataclasses.replace(found.cloud, machines=machines)

@@ -74,7 +74,7 @@ def take(host: Host, spec: MachineSpec, target: NbdExport, mark: str, since: str
 
 
 def restarted(tmp_path: Path) -> QemuMachines:
-    return QemuMachines(tmp_path / "machines", accelerator=Accelerator.TCG, guest_user=NOBODY)
+    return QemuMachines(tmp_path / "machines", tmp_path / "disks", accelerator=Accelerator.TCG, guest_user=NOBODY)
 
 
 def test_a_restarted_service_finds_its_machines_and_hears_of_their_ends(host: Host, tmp_path: Path) -> None:

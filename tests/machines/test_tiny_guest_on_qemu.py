@@ -40,7 +40,7 @@ class Guest:
         spec = machine_spec(77, (MachineDisk(disk_id(77), _SIZE_BYTES, base),), memory_mb=192)
         guest = dataclasses.replace(spec.guest, user_data=b"#!/bin/sh\necho told >/state/told\n")
         self.spec: MachineSpec = dataclasses.replace(spec, guest=guest)
-        self.machines = QemuMachines(folder / "machines", accelerator=Accelerator.TCG, guest_user=NOBODY)
+        self.machines = QemuMachines(folder / "machines", folder / "disks", accelerator=Accelerator.TCG, guest_user=NOBODY)
         self.machines.prepare(self.spec)
 
     def boot(self) -> None:
@@ -53,6 +53,14 @@ class Guest:
         answer = httpx.post(f"{self._url}/cgi-bin/sh", content=script, timeout=30)
         assert answer.headers["X-Exit-Code"] == "0", answer.text
         return answer.text.strip()
+
+    def prepare(self, *disks: MachineDisk) -> None:
+        """Have these disks beside the first."""
+        self.machines.prepare(dataclasses.replace(self.spec, disks=(*self.spec.disks, *disks)))
+
+    def device(self, number: int) -> str:
+        """Return the name of a disk in the guest; nothing where it has none."""
+        return self.run(f"grep -l {disk_id(number)} /sys/block/vd*/serial | cut -d/ -f4")
 
     def meta(self) -> dict[str, object]:
         return json.loads(httpx.get(f"{self._url}/cgi-bin/meta", timeout=10).content)
@@ -139,6 +147,46 @@ def test_a_guest_outlives_its_block_server(guest: Guest) -> None:
 
     assert again == guest.spec.disks[0].base
     assert guest.run("echo 3 >/proc/sys/vm/drop_caches; md5sum </bin/busybox") == digest
+
+
+def test_a_guest_sees_a_disk_come_and_grow_and_go_and_come_back_with_what_it_holds(guest: Guest) -> None:
+    disk = MachineDisk(disk_id(9), 64 << 20, None)
+    guest.prepare(disk)
+    wait_until("it has the disk", lambda: guest.device(9), _BOOT_S)
+    device = guest.device(9)
+    guest.run(f"mke2fs /dev/{device} && mkdir -p /run/data && mount /dev/{device} /run/data && echo kept >/run/data/file")
+    larger = dataclasses.replace(disk, size_bytes=96 << 20)
+
+    guest.prepare(larger)
+
+    wait_until("it sees the size", lambda: guest.run(f"blockdev --getsize64 /dev/{device}") == str(96 << 20), _BOOT_S)
+    guest.run("umount /run/data")
+    guest.prepare()
+    assert guest.device(9) == ""
+    assert guest.machines.loose() == {disk_id(9)}
+    guest.prepare(larger)
+    wait_until("it has the disk again", lambda: guest.device(9), _BOOT_S)
+    assert guest.run(f"mount -t ext2 /dev/{guest.device(9)} /run/data && cat /run/data/file; umount /run/data") == "kept"
+    guest.prepare()
+
+
+def test_a_running_guest_takes_twenty_disks_on_trees_and_lets_go_of_them(guest: Guest) -> None:
+    base = guest.spec.disks[0].base
+    disks = [MachineDisk(disk_id(number), 2 << 30, base) for number in range(20)]
+
+    guest.prepare(*disks)
+
+    wait_until("it has all disks", lambda: guest.run("grep -l disk-000000 /sys/block/vd*/serial | wc -l") == "21", _BOOT_S)
+    last = guest.device(19)
+    guest.servers.end("tree")
+    guest.servers.serve("tree", guest.tree, read_only=True)
+    assert guest.run(f"dd if=/dev/{last} bs=1M count=4 2>/dev/null | md5sum") == guest.run(
+        "dd if=/dev/vda bs=1M count=4 2>/dev/null | md5sum"
+    )
+    guest.prepare()
+    assert guest.run("grep -l disk-000000 /sys/block/vd*/serial | wc -l") == "1"
+    for disk in disks:
+        guest.machines.drop_disk(disk.disk_id)
 
 
 def test_a_guest_that_is_shut_down_keeps_what_it_wrote(guest: Guest) -> None:

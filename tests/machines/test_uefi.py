@@ -24,7 +24,7 @@ def servers(tmp_path: Path) -> Iterator[NbdServers]:
 
 @pytest.fixture
 def machines(tmp_path: Path) -> Iterator[QemuMachines]:
-    found = QemuMachines(tmp_path / "machines", accelerator=Accelerator.TCG, guest_user=NOBODY)
+    found = QemuMachines(tmp_path / "machines", tmp_path / "disks", accelerator=Accelerator.TCG, guest_user=NOBODY)
     yield found
     clear(found)
     end_processes_in(tmp_path / "machines")

@@ -59,6 +59,11 @@ def base_node(disk_id: DiskId) -> str:
     return f"{disk_id}-base"
 
 
+def file_node(disk_id: DiskId) -> str:
+    """Return the name of the node of a disk's overlay as a plain file."""
+    return f"{disk_id}-file"
+
+
 def forwards(spec: MachineSpec, lowest_port: int) -> tuple[Forward, ...]:
     """Return where each forwarded port of the guest is reachable; a port that may not be bound is moved up by 20,000."""
 
@@ -83,19 +88,25 @@ def nbd_node(name: str, export: NbdExport, folder: int, **options: object) -> No
     return {"driver": "nbd", "node-name": name, "server": server, "export": export.export, **options}
 
 
-def disk_nodes(disk: MachineDisk, folders: Mapping[Path, int]) -> list[Node]:
-    """Return the nodes of one disk, lowest first."""
+def disk_nodes(disk: MachineDisk, folders: Mapping[Path, int], *, open_s: int = _OPEN_S) -> list[Node]:
+    """Return the nodes of one disk, lowest first; its base may take that long to answer for the first time."""
     access = {"read-only": False}
     nodes: list[Node] = []
     if disk.base is not None:
         folder = folders[disk.base.socket_path.parent]
-        waits = {"read-only": True, "reconnect-delay": _RECONNECT_S, "open-timeout": _OPEN_S}
+        waits = {"read-only": True, "reconnect-delay": _RECONNECT_S, "open-timeout": open_s}
         nodes.append(nbd_node(base_node(disk.disk_id), disk.base, folder, **waits))
-    file = {"driver": "file", "node-name": f"{disk.disk_id}-file", "filename": overlay_name(disk.disk_id)}
+    file = {"driver": "file", "node-name": file_node(disk.disk_id), "filename": overlay_name(disk.disk_id)}
     nodes.append({**file, **access, "discard": "unmap"})
-    overlay = {"driver": "qcow2", "node-name": disk.disk_id, "file": f"{disk.disk_id}-file", "discard": "unmap"}
+    overlay = {"driver": "qcow2", "node-name": disk.disk_id, "file": file_node(disk.disk_id), "discard": "unmap"}
     nodes.append({**overlay, **access, "backing": base_node(disk.disk_id) if disk.base else None})
     return nodes
+
+
+def disk_device(disk_id: DiskId) -> Node:
+    """Return the device by which a guest has a disk."""
+    device = {"driver": "virtio-blk-pci", "id": f"{disk_id}-device", "drive": disk_id, "serial": disk_id}
+    return {**device, "werror": "report", "rerror": "report"}
 
 
 def machine_command(
@@ -163,10 +174,8 @@ def _disks(spec: MachineSpec, folders: Mapping[Path, int]) -> list[str]:
     for number, disk in enumerate(spec.disks):
         for node in disk_nodes(disk, folders):
             arguments += ["-blockdev", json.dumps(node)]
-        device = {"driver": "virtio-blk-pci", "drive": disk.disk_id, "serial": disk.disk_id}
-        errors = {"werror": "report", "rerror": "report"}
         boots = {"bootindex": 1} if number == 0 else {}
-        arguments += ["-device", json.dumps({**device, **errors, **boots})]
+        arguments += ["-device", json.dumps({**disk_device(disk.disk_id), **boots})]
     file = {"driver": "file", "node-name": "config-file", "filename": CONFIG_DRIVE, "read-only": True}
     raw = {"driver": "raw", "node-name": "config", "file": "config-file", "read-only": True}
     for node in (file, raw):

@@ -18,58 +18,42 @@ Whether a machine runs is asked of the kernel, and never of a number on disk alo
 process in `qemu.pid` is believed only while it has that very file open.
 """
 
-import fcntl
 import json
 import os
+import re
 import shutil
 import socket
 import stat
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from linocut.machines.command import CONFIG_DRIVE, CONSOLE_LOG, GUEST_FOLDER, UEFI_VARIABLES, VNC_SOCKET, overlay_name
+from linocut.machines.command import CONFIG_DRIVE, CONSOLE_LOG, GUEST_FOLDER, UEFI_VARIABLES, VNC_SOCKET
 from linocut.machines.config_drive import config_drive
-from linocut.machines.confinement import Confinement
 from linocut.machines.errors import MachineError, MachineGone
 from linocut.machines.firmware import uefi_files
-from linocut.machines.interface import Firmware, MachineDisk, MachineSpec
-from linocut.machines.overlay import write_empty_overlay
-from linocut.model.ids import DiskId
+from linocut.machines.held_folder import HeldFolder, connected, decode, encode
+from linocut.machines.interface import MachineSpec
 
-CONTROL_SOCKET: Final = "control.sock"
-JOBS_SOCKET: Final = "jobs.sock"
-QEMU_LOG: Final = "qemu.log"
 _RECORD: Final = "machine.json"
 _LOCK: Final = "machine.lock"
 _PID_FILE: Final = "qemu.pid"
 _FORMAT: Final = 1
-_FOLDER_MODE: Final = 0o711
-_LOCK_POLL_S: Final = 0.005
-_CONNECT_S: Final = 5.0
-_LOG_TAIL_BYTES: Final = 4000
+_DESCRIPTOR: Final = re.compile(rb"/proc/self/fd/(\d+)/")
 
 
-class MachineFolder:
+class MachineFolder(HeldFolder):
     """The files of one machine under the host's root folder."""
 
-    def __init__(self, path: Path, confinement: Confinement) -> None:
-        self.path = path
-        self._confinement = confinement
+    lock_name = _LOCK
 
     @property
     def console_log(self) -> Path:
         """The serial console's log."""
         return self.path / CONSOLE_LOG
-
-    @property
-    def qemu_log(self) -> Path:
-        """What QEMU says."""
-        return self.path / QEMU_LOG
 
     def is_prepared(self) -> bool:
         """Tell whether the machine's record is there."""
@@ -83,42 +67,33 @@ class MachineFolder:
             raise MachineGone(f"there is no machine {self.path.name}") from problem
         if stored.get("format") != _FORMAT:
             raise MachineError(f"machine {self.path.name} has a record of format {stored.get('format')}")
-        return msgspec.convert(stored["spec"], MachineSpec, dec_hook=_decode)
-
-    def prepare(self, spec: MachineSpec, before: MachineSpec | None) -> None:
-        """Make what the spec needs and the folder lacks, then the record; the caller holds the machine's lock.
-
-        A disk that `before` had on the same base, in the same generation, keeps its content. Raises MachineError when such a
-        disk's size changed, or its content is gone.
-        """
-        kept = {disk.disk_id: disk for disk in before.disks} if before else {}
-        if spec.firmware is Firmware.UEFI:
-            self._make_variables(spec, kept)
-        for disk in spec.disks:
-            if not self._keeps(disk, kept.get(disk.disk_id)):
-                self._make_overlay(disk)
-        self.change(spec)
-        for disk_id in kept.keys() - {disk.disk_id for disk in spec.disks}:
-            (self.path / overlay_name(disk_id)).unlink(missing_ok=True)
+        return msgspec.convert(stored["spec"], MachineSpec, dec_hook=decode)
 
     def change(self, spec: MachineSpec) -> None:
         """Write the config drive and the record; disks stay as they are."""
-        with self._replacing(CONFIG_DRIVE) as descriptor:
-            self._confinement.own(descriptor)
+        with self.replacing(CONFIG_DRIVE) as descriptor:
+            self.confinement.own(descriptor)
             os.write(descriptor, config_drive(spec.guest, spec.mac))
-        with self._replacing(_RECORD) as descriptor:
-            os.write(descriptor, msgspec.json.encode({"format": _FORMAT, "spec": spec}, enc_hook=_encode))
+        with self.replacing(_RECORD) as descriptor:
+            os.write(descriptor, msgspec.json.encode({"format": _FORMAT, "spec": spec}, enc_hook=encode))
 
     def make(self) -> None:
         """Make the folder and QEMU's own files in it, where they are missing."""
-        self.path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        super().make()
         guest = self.path / GUEST_FOLDER
         guest.mkdir(mode=0o700, exist_ok=True)
-        self._confinement.own(guest)
-        for name in (CONSOLE_LOG, QEMU_LOG):
-            descriptor = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            self._confinement.own(descriptor)
-            os.close(descriptor)
+        self.confinement.own(guest)
+        self.make_log(CONSOLE_LOG)
+
+    def make_variables(self) -> None:
+        """Let UEFI firmware begin anew; raises MachineError where the host has none."""
+        with self.replacing(UEFI_VARIABLES) as descriptor:
+            self.confinement.own(descriptor)
+            os.write(descriptor, uefi_files().variables.read_bytes())
+
+    def has_variables(self) -> bool:
+        """Tell whether UEFI firmware has run here, or is to."""
+        return (self.path / UEFI_VARIABLES).exists()
 
     def remove(self) -> None:
         """Remove everything; what a crash leaves of it is no machine any more, and `sweep` removes it."""
@@ -128,20 +103,15 @@ class MachineFolder:
             self.path.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
 
-    def hold(self, *, wait_s: float) -> int | None:
-        """Take the machine's lock and return its descriptor, to be closed; None when someone else keeps it that long."""
-        descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        deadline = time.monotonic() + wait_s
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    os.close(descriptor)
-                    return None
-                time.sleep(_LOCK_POLL_S)
-            else:
-                return descriptor
+    @contextmanager
+    def process(self) -> Iterator[int | None]:
+        """Give a pidfd of the machine's QEMU; None when none runs."""
+        pidfd = self.pidfd()
+        try:
+            yield pidfd
+        finally:
+            if pidfd is not None:
+                os.close(pidfd)
 
     def pidfd(self) -> int | None:
         """Return a pidfd of the machine's QEMU, to be closed; None when none runs."""
@@ -157,7 +127,7 @@ class MachineFolder:
 
     def write_pid(self, process: int) -> None:
         """Record the process of a QEMU that has inherited the lock."""
-        with self._replacing(_PID_FILE) as descriptor:
+        with self.replacing(_PID_FILE) as descriptor:
             os.write(descriptor, str(process).encode())
 
     def find_process(self) -> None:
@@ -170,19 +140,20 @@ class MachineFolder:
                 self.write_pid(process)
                 return
 
-    def listen(self, name: str) -> socket.socket:
-        """Return a new socket that listens under this name; the caller holds the machine's lock."""
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        with self._reachable(name) as address:
-            (self.path / name).unlink(missing_ok=True)
-            listening.bind(address)
-        listening.listen(1)
-        return listening
+    def inherited(self, path: Path) -> int | None:
+        """Return the number of a descriptor of this folder that the machine's QEMU was started with; None when it has none.
 
-    def connect(self, name: str) -> socket.socket:
-        """Return a connection to the socket of this name; raises OSError when nobody listens."""
-        with self._reachable(name) as address:
-            return _connected(address)
+        Its command line names the numbers, and the kernel tells what each is. One that came over QMP later is not among them:
+        QEMU closes those when the conversation ends.
+        """
+        with suppress(OSError, ValueError):
+            process = Path(f"/proc/{int((self.path / _PID_FILE).read_text())}")
+            wanted = path.stat()
+            for number in sorted({int(found) for found in _DESCRIPTOR.findall((process / "cmdline").read_bytes())}):
+                with suppress(OSError):
+                    if os.path.samestat((process / "fd" / str(number)).stat(), wanted):
+                        return number
+        return None
 
     def connect_display(self) -> socket.socket:
         """Return a connection to the machine's VNC server; raises OSError when nobody listens.
@@ -193,46 +164,9 @@ class MachineFolder:
         try:
             if not stat.S_ISSOCK(os.fstat(opened).st_mode):
                 raise ConnectionRefusedError(f"{VNC_SOCKET} of machine {self.path.name} is no socket")
-            return _connected(f"/proc/self/fd/{opened}")
+            return connected(f"/proc/self/fd/{opened}")
         finally:
             os.close(opened)
-
-    @contextmanager
-    def opened_log(self) -> Iterator[int]:
-        """Give an empty log for a program of QEMU's to append to."""
-        descriptor = os.open(self.qemu_log, os.O_WRONLY | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
-
-    def log_tail(self) -> str:
-        """Return the end of what QEMU said."""
-        data = self.qemu_log.read_bytes() if self.qemu_log.exists() else b""
-        return data[-_LOG_TAIL_BYTES:].decode(errors="replace")
-
-    def _keeps(self, disk: MachineDisk, before: MachineDisk | None) -> bool:
-        if before is None or not before.has_content_of(disk):
-            return False
-        if not (self.path / overlay_name(disk.disk_id)).exists():
-            raise MachineError(f"what disk {disk.disk_id} held is gone")
-        if before.size_bytes != disk.size_bytes:
-            raise MachineError(f"disk {disk.disk_id} has {before.size_bytes} bytes, not {disk.size_bytes}")
-        return True
-
-    def _make_overlay(self, disk: MachineDisk) -> None:
-        with self._replacing(overlay_name(disk.disk_id)) as descriptor:
-            self._confinement.own(descriptor)
-            write_empty_overlay(descriptor, disk.size_bytes)
-
-    def _make_variables(self, spec: MachineSpec, kept: Mapping[DiskId, MachineDisk]) -> None:
-        """Let UEFI firmware begin anew where it never ran here, or where it would remember how another system disk boots."""
-        system = spec.disks[0]
-        if (self.path / UEFI_VARIABLES).exists() and self._keeps(system, kept.get(system.disk_id)):
-            return
-        with self._replacing(UEFI_VARIABLES) as descriptor:
-            self._confinement.own(descriptor)
-            os.write(descriptor, uefi_files().variables.read_bytes())
 
     def _is_held_by(self, process: int) -> bool:
         """Tell whether a live process has the machine's lock open."""
@@ -244,27 +178,6 @@ class MachineFolder:
                         return True
         return False
 
-    @contextmanager
-    def _replacing(self, name: str) -> Iterator[int]:
-        """Give an empty file that takes this name when it is complete."""
-        unfinished = self.path / f".{name}.new"
-        unfinished.unlink(missing_ok=True)
-        descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
-        unfinished.rename(self.path / name)
-
-    @contextmanager
-    def _reachable(self, name: str) -> Iterator[str]:
-        """Give an address for a socket in the folder that fits into 108 bytes, however deep the folder is."""
-        folder = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            yield f"/proc/self/fd/{folder}/{name}"
-        finally:
-            os.close(folder)
-
 
 def _is_qemu(process: int) -> bool:
     try:
@@ -273,30 +186,7 @@ def _is_qemu(process: int) -> bool:
         return False
 
 
-def _connected(address: str) -> socket.socket:
-    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connected.settimeout(_CONNECT_S)
-    try:
-        connected.connect(address)
-    except OSError:
-        connected.close()
-        raise
-    return connected
-
-
 def sweep(root: Path) -> None:
     """Remove what crashed removals left."""
     for doomed in root.glob(".gone-*"):
         shutil.rmtree(doomed, ignore_errors=True)
-
-
-def _encode(value: Any) -> Any:  # noqa: ANN401 - msgspec hands over what it does not know
-    if isinstance(value, Path):
-        return str(value)
-    raise NotImplementedError(f"{type(value)} is no part of a machine's record")
-
-
-def _decode(kind: type, value: Any) -> Any:  # noqa: ANN401 - msgspec hands over what it does not know
-    if kind is Path:
-        return Path(value)
-    raise NotImplementedError(f"{kind} is no part of a machine's record")

@@ -28,17 +28,28 @@ def marks(monitor: Monitor, disk_id: DiskId) -> tuple[Mark, ...]:
     return tuple(Mark(bitmap["name"], _is_sound(bitmap)) for bitmap in bitmaps if "name" in bitmap)
 
 
-def drop_marks(monitor: Monitor, disk_id: DiskId, *, but: frozenset[str | None] = frozenset()) -> None:
-    """Remove the marks of a disk but these, and those of these that are not sound; raises OrderRefused, MonitorLost."""
+def drop_marks(monitor: Monitor, disk_id: DiskId, *, but: str | None) -> None:
+    """Remove the marks of a disk but this one, and this too where it is not sound; raises OrderRefused, MonitorLost."""
     for mark in marks(monitor, disk_id):
-        if mark.name not in but or not mark.is_sound:
-            monitor.execute("block-dirty-bitmap-remove", {"node": disk_id, "name": mark.name})
+        if mark.name != but or not mark.is_sound:
+            _drop(monitor, disk_id, mark)
+
+
+def drop_unsound_marks(monitor: Monitor, disk_id: DiskId) -> None:
+    """Remove the marks of a disk that are not known any more; raises OrderRefused, MonitorLost."""
+    for mark in marks(monitor, disk_id):
+        if not mark.is_sound:
+            _drop(monitor, disk_id, mark)
 
 
 def mark_action(disk_id: DiskId, name: str) -> dict[str, Any]:
     """Return the part of a transaction that makes a mark."""
     bitmap = {"node": disk_id, "name": name, "granularity": _GRANULARITY, "persistent": True}
     return {"type": "block-dirty-bitmap-add", "data": bitmap}
+
+
+def _drop(monitor: Monitor, disk_id: DiskId, mark: Mark) -> None:
+    monitor.execute("block-dirty-bitmap-remove", {"node": disk_id, "name": mark.name})
 
 
 def _is_sound(bitmap: dict[str, Any]) -> bool:

@@ -5,24 +5,26 @@ runs (see `folder`), and orders go over its QMP sockets, one conversation an ord
 """
 
 import os
-import signal
 import socket
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
-from subprocess import Popen, TimeoutExpired
 from typing import Final
 
-from linocut.machines.command import Wiring, bases_of, forwards, machine_command, storage_daemon_command
+from linocut.machines.command import bases_of, forwards, machine_command, overlay_name
 from linocut.machines.confinement import Confinement
 from linocut.machines.console import read_log, trim_log
+from linocut.machines.conversations import Conversations
+from linocut.machines.disk_changes import DiskChange, change_disks, grow_loose, grow_overlays, keep_disks, keep_strays
 from linocut.machines.errors import MachineBusy, MachineError, MachineGone, SnapshotFailed, StartFailed
-from linocut.machines.folder import CONTROL_SOCKET, JOBS_SOCKET, MachineFolder, sweep
+from linocut.machines.folder import MachineFolder, sweep
 from linocut.machines.forwarding import forward_ports
+from linocut.machines.held_folder import CONTROL_SOCKET, JOBS_SOCKET
+from linocut.machines.hotplug import grow_all, open_disks, plug_all, unplug_all_but
 from linocut.machines.interface import (
     Accelerator,
     ConsoleChunk,
@@ -31,29 +33,29 @@ from linocut.machines.interface import (
     MachineDisk,
     MachineSpec,
     MachineState,
-    NbdExport,
     Snapshotted,
     Started,
     Taken,
 )
-from linocut.machines.monitor import Monitor, MonitorLoop, MonitorLost, OrderRefused
-from linocut.machines.take import Watch, sent_folder, take_disks
-from linocut.machines.watcher import Watcher, has_ended
+from linocut.machines.loose import LooseDisks
+from linocut.machines.monitor import Monitor, MonitorLost, OrderRefused
+from linocut.machines.storage_daemon import opened_disks
+from linocut.machines.take import Watch, clear_take, is_taken, sent_folder, take_disks
+from linocut.machines.watcher import Watcher, end_process, has_ended
 from linocut.model.ids import DiskId, InstanceId, is_id
 
 _CONSOLE_BYTES: Final = 1 << 20
 _HOLD_S: Final = 2.0
 _READY_S: Final = 20.0
-_GREETING_S: Final = 5.0
-_POLITE_S: Final = 2.0
-_KILL_S: Final = 10.0
-_CLOSE_S: Final = 10.0
+_UNPLUG_S: Final = 20.0
 _PRESS_AGAIN_S: Final = 5.0
 _TICK_S: Final = 1.0
 
 
 class QemuMachines:
-    """The machines whose folders lie under `root`.
+    """The machines whose folders lie under `root`, and the disks without a machine, whose folders lie under `loose`.
+
+    Both are on one file system. A running guest has `unplug_s` seconds to let go of a disk.
 
     QEMU runs as `guest_user` (uid, gid), which needs root; None runs it as we are. That user must be able to connect to the NBD
     sockets; the folders above theirs may be closed to it.
@@ -65,23 +67,28 @@ class QemuMachines:
     def __init__(
         self,
         root: Path,
+        loose: Path,
         *,
         accelerator: Accelerator,
         guest_user: tuple[int, int] | None = None,
         outbound: bool = True,
         console_bytes: int = _CONSOLE_BYTES,
+        unplug_s: float = _UNPLUG_S,
     ) -> None:
         self.accelerator = accelerator
         self._root = root
         self._confinement = Confinement(guest_user)
         self._outbound = outbound
         self._console_bytes = console_bytes
-        self._loop = MonitorLoop()
+        self._unplug_s = unplug_s
+        self._talks = Conversations()
+        self._loose = LooseDisks(loose, self._confinement, self._folder)
         self._guard = threading.Lock()
-        self._locks: defaultdict[tuple[InstanceId, str], threading.RLock] = defaultdict(threading.RLock)
+        self._locks: defaultdict[InstanceId, threading.RLock] = defaultdict(threading.RLock)
         self._on_exit: tuple[Callable[[InstanceId], None], ...] = ()
         root.mkdir(parents=True, exist_ok=True)
         sweep(root)
+        self._loose.settle_all()
         self._watcher = Watcher(self._ended, self._trim, tick_s=_TICK_S)
         for instance_id in self.list():
             self._watch(self._folder(instance_id))
@@ -89,24 +96,27 @@ class QemuMachines:
     def prepare(self, spec: MachineSpec) -> None:
         """See Machines."""
         folder = self._folder(spec.instance_id)
-        with self._lock(spec.instance_id, "state"):
+        with self._lock(spec.instance_id):
             before = folder.spec() if folder.is_prepared() else None
-            if before == spec:
+            if before == spec and not self._watch(folder):
                 return
+            change = DiskChange.between(before, spec)
             folder.make()
             hold = self._hold_unless_running(folder)
             if hold is None:
-                self._change_running(folder, spec, before)
+                self._change_running(folder, change, before)
                 return
             try:
-                folder.prepare(spec, before)
+                change_disks(
+                    folder, change, self._loose, self._talks, lambda grown: grow_overlays(folder, grown, self._talks, hold)
+                )
             finally:
                 os.close(hold)
 
     def start(self, instance_id: InstanceId) -> Started:
         """See Machines."""
         folder = self._folder(instance_id)
-        with self._lock(instance_id, "state"):
+        with self._lock(instance_id):
             spec = folder.spec()
             forwarded = forwards(spec, self._confinement.lowest_port())
             hold = self._hold_unless_running(folder)
@@ -125,7 +135,7 @@ class QemuMachines:
             try:
                 self._await_ready(folder)
             except BaseException:
-                _end(pidfd)
+                end_process(pidfd)
                 raise
             finally:
                 os.close(pidfd)
@@ -134,7 +144,7 @@ class QemuMachines:
 
     def state(self, instance_id: InstanceId) -> MachineState:
         """See Machines."""
-        with _process(self._existing(instance_id)) as pidfd:
+        with self._existing(instance_id).process() as pidfd:
             return MachineState.STOPPED if pidfd is None else MachineState.RUNNING
 
     def list(self) -> Mapping[InstanceId, MachineState]:
@@ -149,11 +159,12 @@ class QemuMachines:
     def shut_down(self, instance_id: InstanceId, *, timeout_s: float) -> bool:
         """See Machines. The button is pressed again every few seconds, for a guest may not listen yet while it boots."""
         deadline = time.monotonic() + timeout_s
-        with _process(self._existing(instance_id)) as pidfd:
+        folder = self._existing(instance_id)
+        with folder.process() as pidfd:
             if pidfd is None:
                 return True
             while (left_s := deadline - time.monotonic()) > 0:
-                with suppress(MonitorLost, OrderRefused), self._talk(instance_id, CONTROL_SOCKET) as monitor:
+                with suppress(MonitorLost, OrderRefused), self._talks.talk(folder, CONTROL_SOCKET) as monitor:
                     monitor.execute("system_powerdown")
                 if has_ended(pidfd, min(left_s, _PRESS_AGAIN_S)):
                     return True
@@ -161,15 +172,15 @@ class QemuMachines:
 
     def kill(self, instance_id: InstanceId) -> None:
         """See Machines. QEMU is asked first, so that it writes what it still holds of the disks."""
-        with _process(self._existing(instance_id)) as pidfd:
-            if pidfd is not None and not _end(pidfd):
+        with self._existing(instance_id).process() as pidfd:
+            if pidfd is not None and not end_process(pidfd):
                 raise MachineError(f"machine {instance_id} cannot be ended")
 
     def reset(self, instance_id: InstanceId) -> None:
         """See Machines."""
         if self.start(instance_id).already_running:
             try:
-                with self._talk(instance_id, CONTROL_SOCKET) as monitor:
+                with self._talks.talk(self._existing(instance_id), CONTROL_SOCKET) as monitor:
                     monitor.execute("system_reset")
             except (MonitorLost, OrderRefused) as problem:
                 raise MachineError(f"machine {instance_id} did not take the reset", detail=str(problem)) from problem
@@ -177,7 +188,7 @@ class QemuMachines:
     def forward(self, instance_id: InstanceId, *, tcp: Sequence[int], udp: Sequence[int] = ()) -> tuple[Forward, ...]:
         """See Machines. The record is written last: after a crash in between, the next call finds work to do."""
         folder = self._existing(instance_id)
-        with self._lock(instance_id, "state"):
+        with self._lock(instance_id):
             before = folder.spec()
             spec = replace(before, forwarded_ports=tuple(tcp), forwarded_udp_ports=tuple(udp))
             if spec != before:
@@ -185,15 +196,18 @@ class QemuMachines:
                 folder.change(spec)
         return forwards(spec, self._confinement.lowest_port())
 
-    def destroy(self, instance_id: InstanceId, *, keep: Collection[DiskId] = ()) -> None:  # noqa: ARG002 - none is loose yet
+    def destroy(self, instance_id: InstanceId, *, keep: Collection[DiskId] = ()) -> None:
         """See Machines; raises MachineBusy while a stopped disk is being copied."""
         folder = self._folder(instance_id)
-        with self._lock(instance_id, "state"):
+        with self._lock(instance_id):
             if not folder.path.exists():
                 return
             while (hold := self._hold_unless_running(folder)) is None:
                 self.kill(instance_id)
             try:
+                if folder.is_prepared():
+                    keep_disks(folder, [disk for disk in folder.spec().disks if disk.disk_id in keep], self._loose)
+                keep_strays(folder, self._loose)
                 folder.remove()
             finally:
                 os.close(hold)
@@ -213,15 +227,19 @@ class QemuMachines:
         if unknown := [take.disk_id for take in takes if take.disk_id not in known]:
             raise MachineGone(f"machine {instance_id} has no disk {unknown[0]}")
         watch = Watch.of(progress, cancelled)
-        with _process(folder) as pidfd:
+        with folder.process() as pidfd:
             runs = pidfd is not None
+        still = nullcontext(enter_result=False)
         try:
-            if not runs:
-                return self._take_stopped(folder, [known[take.disk_id] for take in takes], takes, watch)
-            with self._talk(instance_id, JOBS_SOCKET) as monitor, ExitStack() as stack:
-                paths = {take.target.socket_path.parent for take in takes}
-                folders = {path: stack.enter_context(sent_folder(monitor, path)) for path in paths}
-                return take_disks(monitor, takes, folders, watch, still=nullcontext(enter_result=False))
+            with ExitStack() as stack:
+                if runs:
+                    monitor = stack.enter_context(self._talks.talk(folder, JOBS_SOCKET))
+                    paths = {take.target.socket_path.parent for take in takes}
+                    folders: Mapping[Path, int] = {path: stack.enter_context(sent_folder(monitor, path)) for path in paths}
+                else:
+                    disks, targets = [known[take.disk_id] for take in takes], [take.target for take in takes]
+                    monitor, folders = stack.enter_context(opened_disks(folder, disks, targets, self._talks))
+                return take_disks(monitor, takes, folders, watch, still=still)
         except (MonitorLost, OrderRefused, OSError) as problem:
             raise SnapshotFailed(f"disks of machine {instance_id} cannot be copied", detail=str(problem)) from problem
 
@@ -234,15 +252,32 @@ class QemuMachines:
         cancelled: Callable[[], bool] | None = None,
     ) -> Snapshotted:
         """See Machines."""
-        raise NotImplementedError
+        folder = self._loose.folder(disk.disk_id)
+        watch = Watch.of(progress, cancelled)
+        self._loose.expect(disk.disk_id)
+        with self._loose.held(disk.disk_id) as hold:
+            if hold is None or any(self._root.glob(f"*/{overlay_name(disk.disk_id)}")):
+                raise MachineBusy(f"a machine has disk {disk.disk_id}")
+            known = self._loose.find(disk.disk_id)
+            if known is None or not known.has_content_of(disk):
+                self._loose.make(disk)
+            grow_loose(self._loose, disk, self._talks, hold)
+            try:
+                with opened_disks(folder, [disk], [take.target], self._talks, hold=hold) as (monitor, folders):
+                    taken = take_disks(monitor, [take], folders, watch, still=nullcontext(enter_result=False))
+            except (MonitorLost, OrderRefused, OSError) as problem:
+                raise SnapshotFailed(f"disk {disk.disk_id} cannot be copied", detail=str(problem)) from problem
+        return taken.disks[0]
 
     def drop_disk(self, disk_id: DiskId) -> None:
         """See Machines."""
-        raise NotImplementedError
+        with self._loose.held(disk_id) as hold:
+            if hold is not None:
+                self._loose.drop(disk_id)
 
     def loose(self) -> frozenset[DiskId]:
         """See Machines."""
-        return frozenset()
+        return self._loose.ids()
 
     def console(self, instance_id: InstanceId, offset: int, limit: int) -> ConsoleChunk:
         """See Machines."""
@@ -262,47 +297,45 @@ class QemuMachines:
     def close(self) -> None:
         """See Machines."""
         self._watcher.close()
-        self._loop.close()
+        self._talks.close()
 
-    def _take_stopped(
-        self, folder: MachineFolder, disks: Sequence[MachineDisk], takes: Sequence[DiskTake], watch: Watch
-    ) -> Taken:
-        hold = folder.hold(wait_s=_READY_S)
-        if hold is None:
-            raise MachineBusy(f"machine {folder.path.name} is in use")
-        with ExitStack() as stack:
-            stack.callback(os.close, hold)
-            wiring = self._wiring(stack, folder, [*(take.target for take in takes), *bases_of(disks)])
-            log = stack.enter_context(folder.opened_log())
-            daemon = self._confinement.spawn(
-                storage_daemon_command(disks, wiring),
-                folder=folder.path,
-                log=log,
-                descriptors=wiring.descriptors,
-                dies_with_us=True,
-            )
-            stack.callback(_close, daemon)
-            with self._talk(InstanceId(folder.path.name), JOBS_SOCKET, greeting_s=_READY_S) as monitor:
+    def _change_running(self, folder: MachineFolder, change: DiskChange, before: MachineSpec | None) -> None:
+        """Have a running machine's disks come, go and grow, and what it is told change; raises MachineBusy, MachineError."""
+        if before is None:
+            raise MachineBusy(f"machine {change.spec.instance_id} runs, and is not known")
+        change.require_possible_while_it_runs(before)
+        spec = change.spec
+        try:
+            with self._talks.talk(folder, CONTROL_SOCKET) as monitor:
+                self._require_uncopied(monitor, folder, change)
+                unplug_all_but(monitor, {disk.disk_id for disk in spec.disks}, within_s=self._unplug_s)
+                if forwards(before, 1) != forwards(spec, 1):
+                    forward_ports(monitor, forwards(spec, self._confinement.lowest_port()))
+                change_disks(folder, change, self._loose, self._talks, lambda grown: grow_all(monitor, grown))
                 try:
-                    return take_disks(monitor, takes, wiring.socket_folders, watch, still=nullcontext(enter_result=False))
-                finally:
-                    with suppress(OrderRefused, MonitorLost):
-                        monitor.execute("quit")
+                    plug_all(monitor, spec.disks, folder.inherited)
+                except (OrderRefused, MachineError):
+                    plugged = tuple(disk for disk in spec.disks if disk.disk_id in open_disks(monitor))
+                    back = DiskChange.between(spec, replace(spec, disks=plugged))
+                    change_disks(folder, back, self._loose, self._talks, lambda _none: None)
+                    raise
+        except (MonitorLost, OrderRefused, OSError) as problem:
+            raise MachineError(f"machine {spec.instance_id} does not change", detail=str(problem)) from problem
 
-    def _change_running(self, folder: MachineFolder, spec: MachineSpec, before: MachineSpec | None) -> None:
-        if before is None or before.disks != spec.disks:
-            raise MachineBusy(f"the disks of machine {spec.instance_id} are in use")
-        if forwards(before, 1) != forwards(spec, 1):
-            self._forward_live(folder, spec)
-        folder.change(spec)
+    def _require_uncopied(self, monitor: Monitor, folder: MachineFolder, change: DiskChange) -> None:
+        """Raise MachineBusy where a disk that is to leave or grow is being copied; a copy of a killed service is ended."""
+        for disk in (*change.left, *change.grown):
+            if is_taken(monitor, disk.disk_id):
+                with self._talks.talk(folder, JOBS_SOCKET, waits=False) as jobs:
+                    clear_take(jobs, disk.disk_id)
 
     def _forward_live(self, folder: MachineFolder, spec: MachineSpec) -> None:
         """Forward the ports of the spec and no others, where the machine runs; raises ForwardRefused, MachineError."""
-        with _process(folder) as pidfd:
+        with folder.process() as pidfd:
             if pidfd is None:
                 return
             try:
-                with self._talk(spec.instance_id, CONTROL_SOCKET) as monitor:
+                with self._talks.talk(folder, CONTROL_SOCKET) as monitor:
                     forward_ports(monitor, forwards(spec, self._confinement.lowest_port()))
             except (MonitorLost, OrderRefused) as problem:
                 if not has_ended(pidfd, 0):
@@ -326,12 +359,11 @@ class QemuMachines:
 
     def _spawn_machine(self, folder: MachineFolder, spec: MachineSpec, forwarded: Sequence[Forward], hold: int) -> int:
         """Return the pidfd of a new QEMU; raises OSError."""
-        with ExitStack() as stack:
-            wiring = self._wiring(stack, folder, bases_of(spec.disks))
+        with folder.wired(bases_of(spec.disks)) as wiring, folder.opened_log() as log:
             process = self._confinement.spawn(
                 machine_command(spec, self.accelerator, wiring, forwarded, outbound=self._outbound),
                 folder=folder.path,
-                log=stack.enter_context(folder.opened_log()),
+                log=log,
                 descriptors=[hold, *wiring.descriptors],
                 accelerator=self.accelerator,
                 binds_low_ports=True,
@@ -339,36 +371,17 @@ class QemuMachines:
             folder.write_pid(process.pid)
             return os.pidfd_open(process.pid)
 
-    def _wiring(self, stack: ExitStack, folder: MachineFolder, exports: Iterable[NbdExport]) -> Wiring:
-        control, jobs = (stack.enter_context(folder.listen(name)) for name in (CONTROL_SOCKET, JOBS_SOCKET))
-        folders: dict[Path, int] = {}
-        for path in {export.socket_path.parent for export in exports}:
-            folders[path] = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            stack.callback(os.close, folders[path])
-        return Wiring(control.fileno(), jobs.fileno(), folders)
-
     def _await_ready(self, folder: MachineFolder) -> None:
-        instance_id = InstanceId(folder.path.name)
         try:
-            with self._talk(instance_id, CONTROL_SOCKET, greeting_s=_READY_S):
+            with self._talks.talk(folder, CONTROL_SOCKET, greeting_s=_READY_S):
                 pass
         except MonitorLost as problem:
-            raise StartFailed(f"machine {instance_id} did not come up", detail=folder.log_tail()) from problem
-
-    @contextmanager
-    def _talk(self, instance_id: InstanceId, name: str, *, greeting_s: float = _GREETING_S) -> Iterator[Monitor]:
-        with self._lock(instance_id, name):
-            try:
-                connected = self._folder(instance_id).connect(name)
-            except OSError as problem:
-                raise MonitorLost(f"nobody listens: {problem}") from problem
-            with self._loop.talk(connected, greeting_s=greeting_s) as monitor:
-                yield monitor
+            raise StartFailed(f"machine {folder.path.name} did not come up", detail=folder.log_tail()) from problem
 
     def _watch(self, folder: MachineFolder) -> bool:
         """Have a running machine watched; tell whether it runs."""
         instance_id = InstanceId(folder.path.name)
-        with _process(folder) as pidfd:
+        with folder.process() as pidfd:
             if pidfd is not None and not self._watcher.watches(instance_id):
                 self._watcher.add(instance_id, os.dup(pidfd))
             return pidfd is not None
@@ -395,35 +408,6 @@ class QemuMachines:
             raise MachineGone(f"there is no machine {instance_id}")
         return folder
 
-    def _lock(self, instance_id: InstanceId, what: str) -> threading.RLock:
+    def _lock(self, instance_id: InstanceId) -> threading.RLock:
         with self._guard:
-            return self._locks[instance_id, what]
-
-
-@contextmanager
-def _process(folder: MachineFolder) -> Iterator[int | None]:
-    pidfd = folder.pidfd()
-    try:
-        yield pidfd
-    finally:
-        if pidfd is not None:
-            os.close(pidfd)
-
-
-def _end(pidfd: int) -> bool:
-    """Ask a process to end, then force it; tell whether it did."""
-    for number, wait_s in ((signal.SIGTERM, _POLITE_S), (signal.SIGKILL, _KILL_S)):
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(pidfd, number)
-        if has_ended(pidfd, wait_s):
-            return True
-    return False
-
-
-def _close(daemon: Popen[bytes]) -> None:
-    """Wait for a daemon that was told to quit, and writes the marks as it closes the overlays; force it in the end."""
-    with suppress(TimeoutExpired):
-        daemon.wait(_CLOSE_S)
-        return
-    daemon.kill()
-    daemon.wait()
+            return self._locks[instance_id]

@@ -131,12 +131,12 @@ def _make_ready(monitor: Monitor, takes: Sequence[DiskTake]) -> None:
         if take.since is not None and take.since not in sound:
             raise MarkGone(take.disk_id, take.since)
     for take in takes:
-        drop_marks(monitor, take.disk_id, but=frozenset({take.since}))
+        drop_marks(monitor, take.disk_id, but=take.since)
 
 
 def _give_up(monitor: Monitor, take: DiskTake) -> None:
     clear_take(monitor, take.disk_id)
-    drop_marks(monitor, take.disk_id, but=frozenset({take.since}))
+    drop_marks(monitor, take.disk_id, but=take.since)
 
 
 def _actions(take: DiskTake) -> list[dict[str, Any]]:

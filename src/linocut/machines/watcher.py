@@ -3,12 +3,16 @@
 import logging
 import os
 import select
+import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from linocut.model.ids import InstanceId
+
+_POLITE_S: Final = 2.0
+_KILL_S: Final = 10.0
 
 _log: Final = logging.getLogger(__name__)
 
@@ -93,3 +97,13 @@ def has_ended(pidfd: int, timeout_s: float) -> bool:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(timeout_s * 1000))
+
+
+def end_process(pidfd: int) -> bool:
+    """Ask a process to end, then force it; tell whether it did."""
+    for number, wait_s in ((signal.SIGTERM, _POLITE_S), (signal.SIGKILL, _KILL_S)):
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, number)
+        if has_ended(pidfd, wait_s):
+            return True
+    return False
