@@ -28,6 +28,7 @@ from tiny import TinyGuest, build_tiny_guest  # noqa: E402  # found by the line 
 
 __all__ = [
     "READY",
+    "REGION",
     "Bed",
     "Launched",
     "PlainGuests",
@@ -117,6 +118,19 @@ class Bed:
         )
         return Launched(tuple(answer.InstanceIdSet), asked_s, time.time())
 
+    def launch_with_disk(self, image_id: str, size_gb: int) -> str:
+        """Run an instance with a blank data disk, and return its id when it runs."""
+        answer = self.call(
+            "RunInstances",
+            ImageId=image_id,
+            Placement={"Zone": f"{REGION}-3"},
+            InstanceType="S5.SMALL1",
+            DataDisks=[{"DiskType": "CLOUD_PREMIUM", "DiskSize": size_gb}],
+        )
+        (instance_id,) = answer.InstanceIdSet
+        self.await_running([instance_id])
+        return str(instance_id)
+
     def await_running(self, ids: Sequence[str]) -> Mapping[str, Mapping[str, float]]:
         """Wait until instances run; return what their launches took in the service's own words, in milliseconds."""
 
@@ -169,6 +183,14 @@ class Bed:
     def call(self, action: str, **parameters: object) -> Any:  # noqa: ANN401  # the SDK is untyped
         """Call an action of cvm."""
         return self._operator.call(action, **parameters)
+
+    def cbs(self, action: str, **parameters: object) -> Any:  # noqa: ANN401  # the SDK is untyped
+        """Call an action of cbs."""
+        return self._operator.cbs(action, **parameters)
+
+    def store(self, region: str) -> Path:
+        """Return the folder of a region's store."""
+        return self._state / "stores" / region
 
     def call_own(self, action: str, **parameters: object) -> dict[str, Any]:
         """Call an action of our own service."""

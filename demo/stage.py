@@ -23,6 +23,8 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from rich.console import Console
+from tencentcloud.cbs.v20170312 import models as cbs_models
+from tencentcloud.cbs.v20170312.cbs_client import CbsClient
 from tencentcloud.common.common_client import CommonClient
 from tencentcloud.common.credential import Credential
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
@@ -95,6 +97,7 @@ class Account:
         http = HttpProfile(protocol="http", endpoint=endpoint.removeprefix("http://"))
         profile = ClientProfile(httpProfile=http, language="en-US")
         self._cvm = CvmClient(credential, REGION, profile)
+        self._cbs = CbsClient(credential, REGION, profile)
         self._own = CommonClient("linocut", "2026-11-01", credential, REGION, profile)
 
     def call(self, action: str, **parameters: object) -> Any:  # noqa: ANN401  the SDK is untyped
@@ -102,6 +105,12 @@ class Account:
         request = getattr(models, f"{action}Request")()
         request.from_json_string(json.dumps(parameters))
         return getattr(self._cvm, action)(request)
+
+    def cbs(self, action: str, **parameters: object) -> Any:  # noqa: ANN401  the SDK is untyped
+        """Call a CBS action; return its typed response. Raises TencentCloudSDKException."""
+        request = getattr(cbs_models, f"{action}Request")()
+        request.from_json_string(json.dumps(parameters))
+        return getattr(self._cbs, action)(request)
 
     def call_own(self, action: str, **parameters: object) -> dict[str, Any]:
         """Call an action of the service `linocut`; return its response. Raises TencentCloudSDKException."""
