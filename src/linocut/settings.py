@@ -63,6 +63,8 @@ class Settings:
     export_tasks: int = 5
     """Exports of an account in a region that may be under way at a time."""
     image_quota: int = 500
+    policy_quota: int = 30
+    """Auto snapshot policies of an account in a region."""
     share_quota: int = 500
     key_quota: int = 100
     rate_limits: bool = False

@@ -89,6 +89,7 @@ class Belongings:
     group_id: str
     disk_id: str
     snapshot_id: str
+    policy_id: str
 
 
 def networks(person: Person) -> tuple[str, str, str]:
@@ -102,9 +103,16 @@ def networks(person: Person) -> tuple[str, str, str]:
     return vpc_id, subnet_id, group_id
 
 
+def policy(person: Person, **changes: Any) -> str:
+    rules = [{"Hour": [7], "DayOfWeek": [1]}]
+    made = person.call("CreateAutoSnapshotPolicy", {"Policy": rules} | changes, service="cbs")
+    return str(made["AutoSnapshotPolicyId"])
+
+
 def one_of_each(cloud: Cloud, person: Person) -> Belongings:
     image_id = normal_image(cloud, person)
     instance_id = running_instance(cloud, person, image_id)
     [disk] = person.call("DescribeDisks", service="cbs")["DiskSet"]
     [snapshot] = person.call("DescribeSnapshots", service="cbs")["SnapshotSet"]
-    return Belongings(image_id, instance_id, key_pair(person), *networks(person), disk["DiskId"], snapshot["SnapshotId"])
+    ids = (disk["DiskId"], snapshot["SnapshotId"], policy(person))
+    return Belongings(image_id, instance_id, key_pair(person), *networks(person), *ids)

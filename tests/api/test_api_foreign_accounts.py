@@ -20,7 +20,11 @@ NOBODYS = Belongings(
     group_id="sg-00000000",
     disk_id="disk-00000000",
     snapshot_id="snap-00000000",
+    policy_id="asp-00000000",
 )
+
+MINE = {"disk": "my disk", "policy": "my policy"}
+"""What stands for a thing of the account that asks."""
 
 Requests = Callable[[Belongings], list[dict[str, Any]]]
 
@@ -75,6 +79,25 @@ NAMING_IDS: dict[str, Requests] = {
         {"SnapshotIds": [of.snapshot_id]},
         {"SnapshotIds": [of.snapshot_id], "DeleteBindImages": True},
     ],
+    "ModifyAutoSnapshotPolicyAttribute": lambda of: [
+        {"AutoSnapshotPolicyId": of.policy_id, "AutoSnapshotPolicyName": "new"},
+    ],
+    "ModifyPolicyRetention": lambda of: [{"AutoSnapshotPolicyId": of.policy_id, "RetentionAmount": 3}],
+    "DeleteAutoSnapshotPolicies": lambda of: [{"AutoSnapshotPolicyIds": [of.policy_id]}],
+    "DescribeAutoSnapshotPolicies": lambda of: [
+        {"AutoSnapshotPolicyIds": [of.policy_id]},
+        _filter("auto-snapshot-policy-id", of.policy_id),
+    ],
+    "BindAutoSnapshotPolicy": lambda of: [
+        {"AutoSnapshotPolicyId": of.policy_id, "DiskIds": [MINE["disk"]]},
+        {"AutoSnapshotPolicyId": MINE["policy"], "DiskIds": [of.disk_id]},
+    ],
+    "UnbindAutoSnapshotPolicy": lambda of: [
+        {"AutoSnapshotPolicyId": of.policy_id, "DiskIds": [MINE["disk"]]},
+        {"AutoSnapshotPolicyId": MINE["policy"], "DiskIds": [of.disk_id]},
+        {"AutoSnapshotPolicyId": MINE["policy"], "InstanceIds": [of.instance_id]},
+    ],
+    "DescribeDiskAssociatedAutoSnapshotPolicy": lambda of: [{"DiskId": of.disk_id}],
     "ModifySnapshotsSharePermission": lambda of: [
         {"SnapshotIds": [of.snapshot_id], "AccountIds": ["100000000000"], "Permission": permission}
         for permission in ("SHARE", "CANCEL")
@@ -181,6 +204,7 @@ NAMING_NONE = {
     "DeleteBucketFiles",  # tests/cloud: test_exported_files_are_deleted_by_their_owner_but_not_while_they_are_written
     "DescribeTasks",  # and the next, tests/cloud: test_what_belongs_to_another_account_does_not_exist
     "CancelTask",
+    "CreateAutoSnapshotPolicy",
     "CreateKeyPair",
     "ImportKeyPair",
     "CreateUpload",
@@ -191,10 +215,17 @@ def test_no_action_is_forgotten_here() -> None:
     assert {action.name for _, action in EVERY_ACTION} == NAMING_IDS.keys() | NAMING_NONE
 
 
+def _mine(value: Any, mine: Belongings) -> Any:
+    if isinstance(value, list):
+        return [_mine(item, mine) for item in value]
+    known = {"mine": mine.image_id, MINE["disk"]: mine.disk_id, MINE["policy"]: mine.policy_id}
+    return known.get(value, value) if isinstance(value, str) else value
+
+
 def _said(person: Person, service: Service, action: Action[Any], of: Belongings, mine: Belongings) -> list[dict[str, Any]]:
     said = []
     for request in NAMING_IDS[action.name](of):
-        sent = {key: mine.image_id if value == "mine" else value for key, value in request.items()}
+        sent = {key: _mine(value, mine) for key, value in request.items()}
         answer = person.call(action.name, sent, service=service.name)
         answer.pop("RequestId")
         if "Error" in answer:

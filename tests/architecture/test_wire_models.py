@@ -59,7 +59,7 @@ def _mismatches(service: Service, path: str, kind: Any, official: str) -> Iterat
         else:
             yield f"{path}: a list, officially {official}"
     elif kind in _SIMPLE:
-        if _SIMPLE[kind] != official:
+        if _SIMPLE[kind] != official.removesuffix(" non-negative"):
             yield f"{path}: {_SIMPLE[kind]}, officially {official}"
     else:
         named = _CLASS.fullmatch(official)

@@ -33,7 +33,10 @@ def models_of(service: str, version: str) -> ModuleType:
 def fields_of(models: ModuleType, model: str) -> dict[str, Field]:
     """Return a model's fields; a model without any has no documentation."""
     documented = inspect.getdoc(getattr(models, model).__init__) or ""
-    return {name: Field(kind.strip(), _NULL in text) for name, text, kind in _PARAMETER.findall(documented)}
+    return {
+        name: Field(kind.strip().removesuffix(" non-negative"), _NULL in text)
+        for name, text, kind in _PARAMETER.findall(documented)
+    }
 
 
 def complaints(models: ModuleType, model: str, value: dict[str, Any], absent: dict[str, str]) -> Iterator[str]:

@@ -86,6 +86,21 @@ class World:
     def subnet(self) -> str:
         return self.new_subnet("10.0.1.0/24")
 
+    @cached_property
+    def disk(self) -> str:
+        return str(self.sdk.DescribeInstances(InstanceIds=[self.instance]).InstanceSet[0].SystemDisk.DiskId)
+
+    @cached_property
+    def policy(self) -> str:
+        """Return a policy that the disk is bound to."""
+        policy_id = self.new_policy()
+        self.sdk.of("cbs").BindAutoSnapshotPolicy(AutoSnapshotPolicyId=policy_id, DiskIds=[self.disk])
+        return policy_id
+
+    def new_policy(self) -> str:
+        made = self.sdk.of("cbs").CreateAutoSnapshotPolicy(Policy=[{"Hour": [3], "DayOfMonth": [1, 31]}])
+        return str(made.AutoSnapshotPolicyId)
+
     def new_image(self, **more: Any) -> str:
         return str(import_image(self.sdk, self._disk_url, a_name(), **more).ImageId)
 
@@ -258,6 +273,18 @@ CASES: dict[str, Case] = {
         "Permission": "SHARE",
     },
     "cbs.DescribeSnapshotSharePermission": lambda world: {"SnapshotId": world.shared_snapshot()},
+    "cbs.CreateAutoSnapshotPolicy": lambda _: {"Policy": [{"Hour": [0, 12], "DayOfWeek": [4]}], "RetentionDays": 3},
+    "cbs.ModifyAutoSnapshotPolicyAttribute": lambda world: {
+        "AutoSnapshotPolicyId": world.new_policy(),
+        "Policy": [{"Hour": [5], "IntervalDays": 2}],
+        "IsPermanent": True,
+        "IsActivated": False,
+    },
+    "cbs.DeleteAutoSnapshotPolicies": lambda world: {"AutoSnapshotPolicyIds": [world.new_policy()]},
+    "cbs.DescribeAutoSnapshotPolicies": lambda world: {"AutoSnapshotPolicyIds": [world.policy]},
+    "cbs.BindAutoSnapshotPolicy": lambda world: {"AutoSnapshotPolicyId": world.new_policy(), "DiskIds": [world.disk]},
+    "cbs.UnbindAutoSnapshotPolicy": lambda world: {"AutoSnapshotPolicyId": world.new_policy(), "DiskIds": [world.disk]},
+    "cbs.DescribeDiskAssociatedAutoSnapshotPolicy": lambda world: {"DiskId": world.policy and world.disk},
     "cbs.DescribeSnapshots": lambda world: {"Limit": 100 if world.image else 1},
     "sts.GetCallerIdentity": lambda _: {},
     "sts.AssumeRole": lambda world: {
@@ -338,6 +365,7 @@ OWN_CASES: dict[str, Case] = {
     "DescribeInstanceConsole": lambda world: {"InstanceId": world.instance},
     "DescribeLaunches": lambda world: {"InstanceIds": [world.instance]},
     "DescribeTasks": lambda _: {},
+    "ModifyPolicyRetention": lambda world: {"AutoSnapshotPolicyId": world.new_policy(), "RetentionAmount": 3},
     "CreateUpload": lambda _: {"SizeBytes": 512},
 }
 OWN_ELSEWHERE: Final = {

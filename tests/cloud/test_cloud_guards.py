@@ -28,6 +28,7 @@ from linocut.cloud import (
     publishing,
     reinstalling,
     sharing,
+    snapshot_policies,
     snapshot_sharing,
     snapshots,
     syncing,
@@ -42,12 +43,13 @@ from linocut.cloud.instances import InstanceQuery, StopHow
 from linocut.cloud.keys import KeyQuery
 from linocut.cloud.listing import BlockQuery
 from linocut.cloud.reinstalling import ResetOrder
+from linocut.cloud.snapshot_policies import PolicyOrder
 from linocut.cloud.syncing import SyncOrder
 from linocut.cloud.tags import ResourceKind
 from linocut.cloud.tasks import TasksAsked
 from linocut.model import errors
 from linocut.model.errors import NotAllowed, NotFound, Refusal
-from linocut.model.records import Tag
+from linocut.model.records import PolicyRule, Tag
 from linocut.model.states import ImageState, InstanceState, OperationState
 
 Act = Callable[[Bench, Any, str], Any]
@@ -187,7 +189,20 @@ FOREIGN_SNAPSHOT: dict[str, Act] = {
         bench, lambda tx: snapshot_sharing.visible_snapshot(tx, by, name)
     ),
 }
+FOREIGN_POLICY: dict[str, Act] = {
+    "modify_policy": lambda bench, by, name: snapshot_policies.modify_policy(bench.cloud, by, name, PolicyOrder(name="new")),
+    "keep_amount": lambda bench, by, name: snapshot_policies.keep_amount(bench.cloud, by, name, 3),
+    "delete_policies": lambda bench, by, name: snapshot_policies.delete_policies(bench.cloud, by, [name]),
+    "bind_policy": lambda bench, by, name: snapshot_policies.bind_policy(bench.cloud, by, name, ["disk-00000000"]),
+    "unbind_policy": lambda bench, by, name: snapshot_policies.unbind_policy(bench.cloud, by, name, ["disk-00000000"]),
+}
+FOREIGN_DISK: dict[str, Act] = {
+    "policies_of_disk": lambda bench, by, name: snapshot_policies.policies_of_disk(bench.cloud, by, name),
+}
 LISTS: dict[str, Act] = {
+    "list_policies": lambda bench, caller, _name: snapshot_policies.list_policies(
+        bench.cloud, caller, BlockQuery(None, {}, 0, 100)
+    ),
     "list_images": lambda bench, caller, name: images.list_images(
         bench.cloud, caller, ImageQuery((name,) if name.startswith("img") else None, {}, 0, 100, None)
     ),
@@ -221,6 +236,7 @@ NAMES_NOTHING = {
     "create_upload",
     *("image_quota", "account_quotas"),
     "create_key_pair",
+    "create_policy",
     "import_key_pair",
     "list_zones",
     "find_zone",
@@ -242,6 +258,16 @@ def _pair(bench: Bench, caller: Any) -> str:
     if found:
         return found[0].pair.key_id
     return keys.create_key_pair(bench.cloud, caller, name="laptop", project_id=0, tags=())[0].key_id
+
+
+def _disk(bench: Bench, caller: Any) -> str:
+    """Return a disk of the caller's."""
+    return str(disks.list_disks(bench.cloud, caller, BlockQuery(None, {}, 0, 1)).items[0].disk.disk_id)
+
+
+def _policy(bench: Bench, owner: Any) -> str:
+    order = PolicyOrder(rules=(PolicyRule((7,), days_of_week=(1,)),))
+    return str(snapshot_policies.create_policy(bench.cloud, owner, order)[0])
 
 
 def _in_transaction(bench: Bench, act: Callable[[Any], object]) -> object:
@@ -362,7 +388,17 @@ def test_instances_are_operated_on_all_or_none(bench: Bench) -> None:
 
 
 def test_every_function_that_acts_for_a_caller_is_tried_against_a_foreign_account() -> None:
-    tried = {*FOREIGN_IMAGE, *FOREIGN_INSTANCE, *FOREIGN_TASK, *FOREIGN_KEY, *FOREIGN_SNAPSHOT, *LISTS, *NAMES_NOTHING}
+    tried = {
+        *FOREIGN_IMAGE,
+        *FOREIGN_INSTANCE,
+        *FOREIGN_TASK,
+        *FOREIGN_KEY,
+        *FOREIGN_SNAPSHOT,
+        *FOREIGN_POLICY,
+        *FOREIGN_DISK,
+        *LISTS,
+        *NAMES_NOTHING,
+    }
     tried |= {*foreign_networks.REFUSED, *foreign_networks.NAMES_NO_NETWORK}  # in test_cloud_networks
     assert _for_callers() == tried
 
@@ -374,6 +410,7 @@ def test_what_belongs_to_another_account_does_not_exist(bench: Bench) -> None:
     pair, _ = keys.create_key_pair(bench.cloud, owner, name="laptop", project_id=0, tags=())
     with bench.cloud.catalog.read() as tx:
         (snapshot,) = tx.images.snapshots_of(image_id)
+    policy_id, disk_id = _policy(bench, owner), _disk(bench, owner)
     before = bench.rows()
 
     for acts, name, nothing in (
@@ -382,6 +419,8 @@ def test_what_belongs_to_another_account_does_not_exist(bench: Bench) -> None:
         (FOREIGN_TASK, "1", "0"),
         (FOREIGN_KEY, pair.key_id, "skey-00000000"),
         (FOREIGN_SNAPSHOT, snapshot.snapshot_id, "snap-00000000"),
+        (FOREIGN_POLICY, policy_id, "asp-00000000"),
+        (FOREIGN_DISK, disk_id, "disk-00000000"),
     ):
         for function, act in acts.items():
             refusal = _refusal(lambda act=act, name=name: act(bench, stranger, name))

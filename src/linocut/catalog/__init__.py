@@ -13,6 +13,7 @@ from linocut.catalog.instance_query import InstanceQuery
 from linocut.catalog.instances import InstanceChanges
 from linocut.catalog.networks import NetworkQuery
 from linocut.catalog.page import Page
+from linocut.catalog.snapshot_policies import ListedPolicy, PolicyChanges, PolicyQuery
 from linocut.catalog.snapshot_query import ListedSnapshot, SnapshotQuery
 from linocut.catalog.tasks import TaskQuery
 from linocut.catalog.uploads import Upload
@@ -27,9 +28,12 @@ __all__ = [
     "InstanceChanges",
     "InstanceQuery",
     "ListedDisk",
+    "ListedPolicy",
     "ListedSnapshot",
     "NetworkQuery",
     "Page",
+    "PolicyChanges",
+    "PolicyQuery",
     "SnapshotQuery",
     "TaskQuery",
     "Tx",

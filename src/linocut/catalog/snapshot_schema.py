@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Column, Index, Table
+from sqlalchemy import BigInteger, Column, Index, Table, text
 
 from linocut.catalog.columns import METADATA, Schedule, UtcTime, a_flag, a_number, a_text, a_time, an_id, an_owner
 
@@ -41,6 +41,7 @@ SNAPSHOT_POLICIES: Final = Table(
     a_flag("is_activated"),
     Column("rules", Schedule, nullable=False),
     a_number("retention_days"),
+    Column("retention_amount", BigInteger, nullable=False, server_default=text("0")),
     Column("next_at", UtcTime, nullable=True, index=True),
     a_time("created_at"),
     Index("ix_snapshot_policies_own", "owner", "region", "created_at", "policy_id"),
@@ -51,4 +52,5 @@ POLICY_DISKS: Final = Table(
     METADATA,
     an_id("policy_id", "snapshot_policies.policy_id", primary_key=True),
     an_id("disk_id", primary_key=True, index=True),
+    Column("owed_at", UtcTime, nullable=True, index=True),
 )

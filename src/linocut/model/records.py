@@ -188,7 +188,8 @@ class SnapshotShare:
 class PolicyRule:
     """When a policy has snapshots taken: at these hours (0 to 23) of these days.
 
-    Days are those of the week (0 is Sunday), or of the month, or every so many days; none of the three means every day.
+    Days are those of the week (0 is Sunday), or of the month, or every so many days since the policy was made. Of these the first
+    that is given counts.
     """
 
     hours: tuple[int, ...]
@@ -201,7 +202,8 @@ class PolicyRule:
 class SnapshotPolicy:
     """Has snapshots of disks taken by schedule, and deletes its own when they are older than `retention_days`, unless that is 0.
 
-    `next_at` is when it is due next; None where it is not activated, or never due.
+    Of each disk it keeps no more than `retention_amount`, unless that is 0. `next_at` is when it is due next; None where it is
+    not activated.
     """
 
     policy_id: PolicyId
@@ -213,7 +215,7 @@ class SnapshotPolicy:
     retention_days: int
     next_at: datetime | None
     created_at: datetime
-    tags: tuple[Tag, ...] = ()
+    retention_amount: int = 0
 
 
 @dataclass(frozen=True, slots=True)

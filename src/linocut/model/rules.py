@@ -24,6 +24,7 @@ TAG_CHARACTERS: Final = 127
 FAMILY_CHARACTERS: Final = 64
 DISK_NAME_CHARACTERS: Final = 128
 KEY_DESCRIPTION_CHARACTERS: Final = 60
+POLICY_NAME_BYTES: Final = 60
 METADATA_BYTES: Final = 256 * 1024
 
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
@@ -90,6 +91,13 @@ def disk_name(parameter: str, text: str) -> str:
     if len(text) > DISK_NAME_CHARACTERS:
         raise errors.ValueTooLong(f"{parameter} has more than {DISK_NAME_CHARACTERS} characters.")
     return _without_nul(parameter, text)
+
+
+def policy_name(text: str) -> str:
+    """Return an auto snapshot policy's name. Raises ValueTooLong, InvalidValue."""
+    if len(_without_nul("AutoSnapshotPolicyName", text).encode()) > POLICY_NAME_BYTES:
+        raise errors.ValueTooLong(f"AutoSnapshotPolicyName has more than {POLICY_NAME_BYTES} bytes.")
+    return text
 
 
 def key_description(text: str) -> str:

@@ -1,12 +1,13 @@
 """Disks. Source: CBS DescribeDisks."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from linocut.api.cbs.shapes import LIST_CODES, OrderedPageRequest, Placement, block_query
 from linocut.api.cvm.shapes import Tag, beijing_time, tag_list
 from linocut.api.envelope import Answer, Shape
 from linocut.api.table import Action
-from linocut.cloud import disks
+from linocut.cloud import disks, snapshot_policies
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.disks import ListedDisk
@@ -84,11 +85,16 @@ class Disks(Answer):
 def describe_disks(cloud: Cloud, caller: Caller, request: DescribeDisks) -> Disks:
     """List disks."""
     page = disks.list_disks(cloud, caller, block_query(request, request.disk_ids, _ORDER_FIELDS))
-    policies: list[str] | None = [] if request.return_bind_auto_snapshot_policy else None
-    return Disks(total_count=page.total, disk_set=[_disk(listed, policies) for listed in page.items])
+    if not request.return_bind_auto_snapshot_policy:
+        return Disks(total_count=page.total, disk_set=[_disk(listed, None) for listed in page.items])
+    bound = snapshot_policies.policies_of_disks(cloud, [listed.disk.disk_id for listed in page.items])
+    return Disks(
+        total_count=page.total,
+        disk_set=[_disk(listed, list(bound.get(listed.disk.disk_id, ()))) for listed in page.items],
+    )
 
 
-def _disk(listed: ListedDisk, policies: list[str] | None) -> Disk:
+def _disk(listed: ListedDisk, policies: Sequence[str] | None) -> Disk:
     disk = listed.disk
     return Disk(
         disk_id=disk.disk_id,
@@ -110,7 +116,7 @@ def _disk(listed: ListedDisk, policies: list[str] | None) -> Disk:
         snapshot_count=listed.snapshot_count,
         snapshot_size=listed.snapshot_bytes // _MIB,
         tags=tag_list(listed.tags),
-        auto_snapshot_policy_ids=policies,
+        auto_snapshot_policy_ids=None if policies is None else list(policies),
     )
 
 

@@ -6,11 +6,19 @@ stays as documented; these are additions beside it.
 
 from typing import Final
 
-from linocut.api.own import audit, buckets, images, instances, tasks, uploads
+from linocut.api.own import audit, buckets, images, instances, policies, tasks, uploads
 from linocut.api.table import Service
 
 LINOCUT: Final = Service(
     name="linocut",
     version="2026-11-01",
-    actions=(*audit.ACTIONS, *buckets.ACTIONS, *images.ACTIONS, *instances.ACTIONS, *tasks.ACTIONS, *uploads.ACTIONS),
+    actions=(
+        *audit.ACTIONS,
+        *buckets.ACTIONS,
+        *images.ACTIONS,
+        *instances.ACTIONS,
+        *policies.ACTIONS,
+        *tasks.ACTIONS,
+        *uploads.ACTIONS,
+    ),
 )

@@ -83,6 +83,10 @@ class SnapshotHasImages(Conflict):
     """Images are made of the snapshot, and are not to go with it."""
 
 
+class DiskIsBound(Conflict):
+    """The disk is bound to the auto snapshot policy already."""
+
+
 class SnapshotInShared(Conflict):
     """The snapshot is still shared with somebody."""
 

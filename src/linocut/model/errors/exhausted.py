@@ -11,6 +11,10 @@ class ShareQuotaExceeded(Exhausted):
     """The image is shared with as many accounts as it may be."""
 
 
+class PolicyQuotaExceeded(Exhausted):
+    """The account has as many auto snapshot policies in the region as it may."""
+
+
 class ExportsExceeded(Exhausted):
     """As many exports of the account are under way as may be."""
 

@@ -51,6 +51,14 @@ class SnapshotNotFound(NotFound):
     """The caller has no such snapshot in the region."""
 
 
+class PolicyNotFound(NotFound):
+    """The caller has no such auto snapshot policy in the region."""
+
+
+class DiskNotFound(NotFound):
+    """The caller has no such disk in the region."""
+
+
 class ImageSnapshotNotFound(NotFound):
     """An image is to be made of a snapshot that does not exist for the caller."""
 
