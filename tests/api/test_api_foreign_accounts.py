@@ -202,6 +202,7 @@ NAMING_NONE = {
     "DescribeBucketFiles",  # and the next, tests/cloud: test_a_link_leads_to_one_file_of_an_own_bucket_for_an_hour
     "CreateDownload",
     "DeleteBucketFiles",  # tests/cloud: test_exported_files_are_deleted_by_their_owner_but_not_while_they_are_written
+    "DescribeStorageUsage",  # tests/cloud: test_what_an_account_is_told_does_not_depend_on_what_others_store
     "DescribeTasks",  # and the next, tests/cloud: test_what_belongs_to_another_account_does_not_exist
     "CancelTask",
     "CreateAutoSnapshotPolicy",

@@ -83,6 +83,9 @@ def test_every_tree_that_a_snapshot_or_a_disk_of_the_region_needs_is_live(catalo
     with catalog.read() as tx:
         assert tx.snapshots.live_roots(HERE) == {a_root(digit) for digit in "1245"}
         assert tx.snapshots.live_roots(THERE) == {a_root(digit) for digit in "361"}
+        for region in (HERE, THERE):
+            held = [holder.roots for holder in tx.tree_holders.of(region)]
+            assert frozenset().union(*held) == tx.snapshots.live_roots(region)
 
 
 def test_the_snapshots_of_an_account_are_listed_oldest_first(catalog: Catalog) -> None:

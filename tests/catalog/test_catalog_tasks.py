@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from catalog_records import ANNA, BERT, HERE, NOW, THERE, a_root, join
 
-from linocut.catalog import Catalog, TaskQuery
+from linocut.catalog import Catalog, HolderKind, TaskQuery
 from linocut.model.errors import LostRace
 from linocut.model.ids import ImageId, SnapshotId, TaskId
 from linocut.model.records import Task, TreeCopy
@@ -114,6 +114,9 @@ def test_a_copy_keeps_its_tree_in_both_regions(catalog: Catalog) -> None:
         assert not tx.copies.add(a_copy())
         assert tx.copies.of(THERE, ImageId("img-00000002")) == tx.copies.of_root(THERE, a_root("a")) == (a_copy(),)
         assert tx.snapshots.live_roots(HERE) == tx.snapshots.live_roots(THERE) == {a_root("a")}
+        for region in (HERE, THERE):
+            (holder,) = tx.tree_holders.of(region)
+            assert (holder.kind, holder.roots, holder.images) == (HolderKind.COPY, {a_root("a")}, (ImageId("img-00000002"),))
         assert tx.copies.waiting_roots(THERE) == {a_root("a")}
         tx.copies.remove(tx.copies.under_way())
         assert tx.snapshots.live_roots(HERE) == tx.snapshots.live_roots(THERE) == set()

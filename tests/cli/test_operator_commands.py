@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -108,13 +109,26 @@ def test_an_uploaded_disk_is_an_image_whose_bytes_the_store_can_verify(
     assert verified["objects"] == held["chunks"] + held["nodes"] == swept["kept"]
     assert (verified["corrupt"], verified["missing"]) == ([], [])
 
-    chunks = service.directory / "stores" / "ap-guangzhou" / "chunks"
-    chunk = next(file for file in chunks.rglob("*") if file.is_file())
+    assert held["unique_bytes"] + held["shared_bytes"] == held["live_bytes"] == held["all_bytes"] == swept["kept_bytes"]
+    assert sum(row["freed_bytes"] for row in held["rows"]) == held["unique_bytes"]
+    shown = linocut("store", "stat", "--by", "image", "--state", service.directory).stdout
+    assert imported["ImageId"] in shown
+    assert "FREED IF DELETED" in shown
+
+    here, there = (service.directory / "stores" / region for region in ("ap-guangzhou", "ap-shanghai"))
+    shutil.copytree(here, there)
+    chunk = next(file for file in (here / "chunks").rglob("*") if file.is_file())
     chunk.write_bytes(b"flipped")
     damaged = linocut("store", "verify", "--state", service.directory)
     assert damaged.returncode == 1
     assert "NOT SOUND" in damaged.stdout
     assert chunk.name in damaged.stdout
+    assert f"images that suffer: {imported['ImageId']}\n" in damaged.stdout
+    nowhere = linocut("store", "verify", "--from", "ap-beijing", "--state", service.directory)
+    assert (nowhere.returncode, nowhere.stderr) == (1, "linocut: ap-beijing is no other region with a store\n")
+    repaired = linocut("store", "verify", "--repair", "--state", service.directory)
+    assert (repaired.returncode, "repaired from ap-shanghai" in repaired.stdout) == (0, True)
+    assert json.loads(linocut("store", "verify", "--state", service.directory, "--json").stdout)["damages"] == []
 
 
 def test_guests_that_a_service_left_running_are_stopped_without_it(directory: Path, tmp_path: Path, linocut: Linocut) -> None:

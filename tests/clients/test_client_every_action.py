@@ -363,6 +363,7 @@ OWN_CASES: dict[str, Case] = {
     "DescribeImageUsage": lambda world: {"ImageIds": [world.image]},
     "DescribeImageProgress": lambda world: {"ImageIds": [world.image]},
     "DescribeInstanceConsole": lambda world: {"InstanceId": world.instance},
+    "DescribeStorageUsage": lambda _: {"By": "IMAGE"},
     "DescribeLaunches": lambda world: {"InstanceIds": [world.instance]},
     "DescribeTasks": lambda _: {},
     "ModifyPolicyRetention": lambda world: {"AutoSnapshotPolicyId": world.new_policy(), "RetentionAmount": 3},

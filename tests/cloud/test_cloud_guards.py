@@ -227,6 +227,7 @@ LISTS: dict[str, Act] = {
     ),
 }
 NAMES_NOTHING = {
+    "storage_usage",  # test_what_an_account_is_told_does_not_depend_on_what_others_store
     "image_of_family",  # test_a_family_is_of_those_who_see_its_images
     "require_own_bucket",  # and the next: test_a_link_leads_to_one_file_of_an_own_bucket_for_an_hour
     "list_files",

@@ -20,9 +20,10 @@ from linocut.blocks.inventory import Inventory
 from linocut.blocks.ledger import Holding, Ledger, Weight
 from linocut.blocks.nodes import CHUNK_BYTES, MAX_DISK_BYTES
 from linocut.blocks.store import RegionStore
-from linocut.blocks.survey import StoreStat, Usage, VerifyReport
+from linocut.blocks.survey import Usage
 from linocut.blocks.sweep import CollectReport
 from linocut.blocks.tree import Extent, Tree
+from linocut.blocks.verify import Damage, Problem, VerifyReport
 
 __all__ = [
     "CHUNK_BYTES",
@@ -32,6 +33,7 @@ __all__ = [
     "CollectReport",
     "Copied",
     "CopyCancelled",
+    "Damage",
     "Extent",
     "FormatUnknown",
     "Holding",
@@ -43,11 +45,11 @@ __all__ = [
     "ObjectCorrupt",
     "ObjectMissing",
     "ObjectUnreadable",
+    "Problem",
     "RegionStore",
     "RequestInvalid",
     "ServerUnavailable",
     "StoreFull",
-    "StoreStat",
     "StoreUnavailable",
     "Tree",
     "Usage",

@@ -10,6 +10,7 @@ a sweep takes all. Writing gains nothing.
 """
 
 import ctypes
+import errno
 import os
 import re
 import stat
@@ -221,6 +222,8 @@ def _named(verb: str, name: str) -> Iterator[None]:
     except (NotFoundError, FileNotFoundError) as error:
         raise ObjectMissing(f"{name}: no such object") from error
     except (BaseError, OSError, ValueError) as error:
+        if verb == "read" and isinstance(error, OSError) and error.errno == errno.EIO:
+            raise ObjectCorrupt(f"{name}: the disk below cannot read it") from error
         kind = StoreFull if _FULL.search(str(error)) else StoreUnavailable
         raise kind(f"cannot {verb} {name}: {_first_line(error)}") from error
 

@@ -23,7 +23,6 @@ from linocut.blocks.errors import FormatUnknown, IngestGone, ObjectCorrupt, Obje
 from linocut.blocks.frames import MAX_FRAME_BYTES, Frames, digest_of
 from linocut.blocks.nodes import (
     CHUNK_BYTES,
-    LEAF_MAGIC,
     MAX_LEAF_BYTES,
     MAX_NODE_BYTES,
     Chunk,
@@ -125,15 +124,6 @@ class Shelf:
         """
         return leaf_entries(self.read_node(digest, MAX_LEAF_BYTES))
 
-    def check_node(self, digest: bytes, folder: str | None = None) -> int:
-        """Return the size of a sound node, leaf or root, in this folder or in any. Raises ObjectUnreadable, StoreUnavailable."""
-        data = self._node_in(folder, digest, MAX_NODE_BYTES) if folder else self.read_node(digest, MAX_NODE_BYTES)
-        if data.startswith(LEAF_MAGIC):
-            decode_leaf(data)
-        else:
-            decode_root(data)
-        return len(data)
-
     def is_arriving(self, root: bytes) -> bool:
         """Tell whether a tree's nodes are here before its chunks. Raises StoreUnavailable.
 
@@ -145,15 +135,16 @@ class Shelf:
     def read_node(self, digest: bytes, limit_bytes: int = MAX_NODE_BYTES) -> bytes:
         """Return a node's bytes, verified, of a tree that is here or arriving. Raises ObjectUnreadable, StoreUnavailable."""
         try:
-            return self._node_in(TREES, digest, limit_bytes)
+            return self.read_node_in(TREES, digest, limit_bytes)
         except ObjectMissing as missing:
             with suppress(ObjectMissing):
-                return self._node_in(ARRIVING, digest, limit_bytes)
+                return self.read_node_in(ARRIVING, digest, limit_bytes)
             with suppress(ObjectMissing):  # its tree may have arrived between the two looks
-                return self._node_in(TREES, digest, limit_bytes)
+                return self.read_node_in(TREES, digest, limit_bytes)
             raise missing  # noqa: TRY201 - named, for the two others were raised since
 
-    def _node_in(self, folder: str, digest: bytes, limit_bytes: int) -> bytes:
+    def read_node_in(self, folder: str, digest: bytes, limit_bytes: int = MAX_NODE_BYTES) -> bytes:
+        """Return a node's bytes, verified, from this very folder. Raises ObjectUnreadable, StoreUnavailable."""
         name = object_name(folder, digest)
         data = bytes(self.objects.get(name, limit_bytes))
         if digest_of(data) != digest:

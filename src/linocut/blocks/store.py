@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -13,13 +13,14 @@ from linocut.blocks.errors import RequestInvalid
 from linocut.blocks.file_ingest import ingest_file
 from linocut.blocks.ingest import Ingest
 from linocut.blocks.inventory import Inventory, take_inventory
-from linocut.blocks.ledger import Ledger, Walk
+from linocut.blocks.ledger import Ledger, Walk, Weight
 from linocut.blocks.objects import Objects
-from linocut.blocks.shelf import Shelf, has_manifest
+from linocut.blocks.shelf import CHUNKS, TREES, Shelf, has_manifest
 from linocut.blocks.sources import Sources
-from linocut.blocks.survey import StoreStat, Usage, VerifyReport, measure_added, measure_store, measure_usage, verify_objects
+from linocut.blocks.survey import Usage, measure_added, measure_usage
 from linocut.blocks.sweep import CollectReport, sweep
 from linocut.blocks.tree import Tree
+from linocut.blocks.verify import Mender, Verification, VerifyReport
 from linocut.model.ids import RootDigest, is_root_digest
 
 DEFAULT_GRACE_S: Final = 86400.0
@@ -177,17 +178,26 @@ class RegionStore:
         return sweep(self.shelf, self._workers, map(self.tree, live), self.shelf.grace_s if grace_s is None else grace_s)
 
     def verify(
-        self, roots: Iterable[RootDigest] | None = None, progress: Callable[[int, int], None] | None = None
+        self,
+        roots: Iterable[RootDigest] = (),
+        progress: Progress | None = None,
+        *,
+        arriving: Collection[RootDigest] = (),
+        repair_from: "Mapping[str, RegionStore] | None" = None,
     ) -> VerifyReport:
-        """Read and hash again every object that these trees reach, or, without roots, every object in the store.
+        """Read and hash again every object in the store, and miss what these trees reach and is not there.
 
-        `progress` is called with the objects checked and their total.
+        Each damage names the trees that suffer. `arriving` are those of them that are known to be arriving, also where nothing
+        of them says so. What is damaged is written again from the first of `repair_from` that has it, by labels of the
+        caller's. `progress` is called with the objects read and their total. Raises RequestInvalid.
         """
-        return verify_objects(self.shelf, self._workers, roots, progress)
+        mender = Mender({label: store.shelf for label, store in (repair_from or {}).items()})
+        return Verification(self.shelf, self._workers, roots, arriving, mender).run(progress)
 
-    def stat(self) -> StoreStat:
-        """Count the objects in the store and their bytes."""
-        return measure_store(self.shelf)
+    def stat(self) -> Weight:
+        """Count the objects of trees that are here, referred to or not, and their bytes."""
+        chunks, nodes = ([info.size_bytes for info in self.shelf.objects.list(folder)] for folder in (CHUNKS, TREES))
+        return Weight(len(chunks), sum(chunks), len(nodes), sum(nodes))
 
     def _width_with(self, source: "RegionStore") -> int:
         return max(self._width, source._width)  # noqa: SLF001 - of the same class

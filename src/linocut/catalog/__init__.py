@@ -7,6 +7,7 @@ transaction, `Catalog.read` one snapshot; both give a `Tx`, with one attribute f
 from linocut.catalog.audit import AuditQuery
 from linocut.catalog.catalog import Catalog, Tx
 from linocut.catalog.disk_query import DiskQuery, ListedDisk
+from linocut.catalog.holders import HolderKind, TreeHolder
 from linocut.catalog.image_query import ImageQuery, ImageType, VisibleImage
 from linocut.catalog.images import ImageChanges
 from linocut.catalog.instance_query import InstanceQuery
@@ -22,6 +23,7 @@ __all__ = [
     "AuditQuery",
     "Catalog",
     "DiskQuery",
+    "HolderKind",
     "ImageChanges",
     "ImageQuery",
     "ImageType",
@@ -36,6 +38,7 @@ __all__ = [
     "PolicyQuery",
     "SnapshotQuery",
     "TaskQuery",
+    "TreeHolder",
     "Tx",
     "Upload",
     "VisibleImage",

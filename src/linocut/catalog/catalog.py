@@ -14,6 +14,7 @@ from linocut.catalog.disks import Disks
 from linocut.catalog.displays import Displays
 from linocut.catalog.engines import Engines, connect
 from linocut.catalog.exports import Exports
+from linocut.catalog.holders import TreeHolders
 from linocut.catalog.image_counts import ImageCounts
 from linocut.catalog.images import Images
 from linocut.catalog.instances import Instances
@@ -64,6 +65,7 @@ class Tx:
         self.tasks = Tasks(connection)
         self.exports = Exports(connection)
         self.copies = Copies(connection)
+        self.tree_holders = TreeHolders(connection)
 
 
 class Catalog:

@@ -1,11 +1,13 @@
-"""The region stores as an operator cares for them: statistics, verification, sweeping."""
+"""The region stores as an operator cares for them: verifying, repairing, sweeping."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
-from linocut.blocks import CollectReport, ObjectMissing, StoreStat, VerifyReport
+from linocut.blocks import CollectReport, Damage, ObjectMissing, Problem, StoreUnavailable, VerifyReport
+from linocut.catalog import TreeHolder
 from linocut.cloud.context import Cloud
 from linocut.model.ids import Region, RootDigest
 from linocut.model.places import REGIONS
@@ -15,14 +17,68 @@ _TRIES: Final = 24
 _log = structlog.get_logger(__name__)
 
 
-def stat_store(cloud: Cloud, region: Region) -> StoreStat:
-    """Return what a region store holds."""
-    return cloud.stores.store(region).stat()
+@dataclass(frozen=True, slots=True)
+class StoreDamage:
+    """An object that is not as it should be, and who suffers: nobody, where nothing in the region needs it."""
+
+    damage: Damage
+    sufferers: tuple[TreeHolder, ...]
 
 
-def verify_store(cloud: Cloud, region: Region, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
-    """Read every object that a snapshot or a disk of the region needs, and check its digest."""
-    return cloud.stores.store(region).verify(_live_roots(cloud, region), progress=progress)
+@dataclass(frozen=True, slots=True)
+class StoreReport:
+    """What reading all of a region's store found."""
+
+    read: VerifyReport
+    damages: tuple[StoreDamage, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """Tell whether nothing is wrong any more."""
+        return all(found.damage.repaired_from is not None for found in self.damages)
+
+
+def verify_store(
+    cloud: Cloud,
+    region: Region,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    repair_from: Sequence[Region] = (),
+) -> StoreReport:
+    """Read every object in the region's store, and miss what a snapshot, a disk or a copy needs and is not there.
+
+    What is damaged is written again from the first of these regions' stores that has the same object.
+    """
+    holders = live_holders(cloud, region)
+    with cloud.catalog.read() as tx:
+        coming = {copy.root for copy in tx.copies.under_way() if copy.region == region}
+        arriving = {root for root in coming if not tx.copies.is_whole(region, root)}
+    report = cloud.stores.store(region).verify(
+        set().union(*holders.values()),
+        progress,
+        arriving=arriving,
+        repair_from={source: cloud.stores.store(source) for source in repair_from if source != region},
+    )
+    still_live = set().union(*live_holders(cloud, region).values())
+    found = [
+        StoreDamage(damage, tuple(holder for holder, roots in holders.items() if not roots.isdisjoint(damage.roots)))
+        for damage in report.damages
+        if damage.problem is not Problem.MISSING or not still_live.isdisjoint(damage.roots)  # else it was deleted meanwhile
+    ]
+    return StoreReport(report, tuple(found))
+
+
+def regions_with_stores(cloud: Cloud) -> tuple[Region, ...]:
+    """Return the regions that have a store by now; one whose bucket does not answer counts as one that has none."""
+    return tuple(region for region in REGIONS if _exists(cloud, region))
+
+
+def _exists(cloud: Cloud, region: Region) -> bool:
+    try:
+        return cloud.stores.exists(region)
+    except StoreUnavailable:
+        _log.warning("store does not answer", region=region)
+        return False
 
 
 def collect_store(cloud: Cloud, region: Region, grace_s: float | None = None) -> CollectReport:
@@ -68,11 +124,16 @@ def _sweep(cloud: Cloud, region: Region, *, is_named: bool) -> bool:
     return True
 
 
-def _live_roots(cloud: Cloud, region: Region) -> set[RootDigest]:
-    """Return the trees that are needed in a region, save those of which nothing has come there yet."""
+def live_holders(cloud: Cloud, region: Region) -> dict[TreeHolder, set[RootDigest]]:
+    """Return who needs which trees in a region, save those of which nothing has come there yet."""
     with cloud.catalog.read() as tx:
-        live, waiting = tx.snapshots.live_roots(region), tx.copies.waiting_roots(region)
-    return {root for root in live if root not in waiting or _has_come(cloud, region, root)}
+        holders, waiting = tx.tree_holders.of(region), tx.copies.waiting_roots(region)
+    to_come = {root for root in waiting if not _has_come(cloud, region, root)}
+    return {holder: set(holder.roots - to_come) for holder in holders}
+
+
+def _live_roots(cloud: Cloud, region: Region) -> set[RootDigest]:
+    return set().union(*live_holders(cloud, region).values())
 
 
 def _has_come(cloud: Cloud, region: Region, root: RootDigest) -> bool:
