@@ -102,6 +102,7 @@ NAMING_IDS: dict[str, Requests] = {
         {"SnapshotIds": [of.snapshot_id], "AccountIds": ["100000000000"], "Permission": permission}
         for permission in ("SHARE", "CANCEL")
     ],
+    "CopySnapshotCrossRegions": lambda of: [{"SnapshotId": of.snapshot_id, "DestinationRegions": ["ap-shanghai"]}],
     "DescribeSnapshotSharePermission": lambda of: [{"SnapshotId": of.snapshot_id}],
     "DescribeInstances": lambda of: [
         {"InstanceIds": [of.instance_id]},

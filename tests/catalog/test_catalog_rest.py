@@ -30,7 +30,7 @@ from undone import undone
 from linocut.catalog import AuditQuery, Catalog
 from linocut.model.errors import KeyNameTaken, LostRace, PublicKeyTaken
 from linocut.model.ids import KeyId, SnapshotId
-from linocut.model.records import AuditEntry, Tag
+from linocut.model.records import AuditEntry, SnapshotCopy, Tag
 from linocut.model.states import SNAPSHOT_MOVES, SnapshotState
 
 
@@ -79,10 +79,14 @@ def test_every_tree_that_a_snapshot_or_a_disk_of_the_region_needs_is_live(catalo
         tx.instances.add_all([here, there])
         tx.disks.add_all([a_disk(here, base_root=a_root("4"), synced_root=a_root("5")), a_disk(here, base_root=None)])
         tx.disks.add_all([a_disk(there, base_root=a_root("6"), synced_root=a_root("1"))])
+        coming = a_snapshot(root=None, state=SnapshotState.CREATING, region=THERE)
+        tx.snapshots.add(coming)
+        gone = SnapshotId("snap-00000000")
+        tx.snapshot_copies.add(SnapshotCopy(coming.snapshot_id, THERE, gone, HERE, a_root("7"), "request", NOW))
 
     with catalog.read() as tx:
-        assert tx.snapshots.live_roots(HERE) == {a_root(digit) for digit in "1245"}
-        assert tx.snapshots.live_roots(THERE) == {a_root(digit) for digit in "361"}
+        assert tx.snapshots.live_roots(HERE) == {a_root(digit) for digit in "12457"}
+        assert tx.snapshots.live_roots(THERE) == {a_root(digit) for digit in "3617"}
         for region in (HERE, THERE):
             held = [holder.roots for holder in tx.tree_holders.of(region)]
             assert frozenset().union(*held) == tx.snapshots.live_roots(region)

@@ -272,6 +272,10 @@ CASES: dict[str, Case] = {
         "AccountIds": [world.other.keys.uin],
         "Permission": "SHARE",
     },
+    "cbs.CopySnapshotCrossRegions": lambda world: {
+        "SnapshotId": world.lone_snapshot(),
+        "DestinationRegions": ["ap-shanghai", "ap-beijing"],
+    },
     "cbs.DescribeSnapshotSharePermission": lambda world: {"SnapshotId": world.shared_snapshot()},
     "cbs.CreateAutoSnapshotPolicy": lambda _: {"Policy": [{"Hour": [0, 12], "DayOfWeek": [4]}], "RetentionDays": 3},
     "cbs.ModifyAutoSnapshotPolicyAttribute": lambda world: {

@@ -9,7 +9,7 @@ from psycopg import sql
 from linocut.catalog import Catalog
 from linocut.catalog.schema import METADATA
 from linocut.cloud.region_stores import RegionStores
-from linocut.cloud.workflows import copies, durable, exports, images, instances  # noqa: F401  importing declares the workflows
+from linocut.cloud.workflows import copies, durable, exports, images, instances, snapshot_copies  # noqa: F401  importing declares the workflows
 from linocut.model.ids import RootDigest
 from linocut.settings import Settings
 

@@ -28,6 +28,7 @@ from linocut.cloud import (
     publishing,
     reinstalling,
     sharing,
+    snapshot_copies,
     snapshot_policies,
     snapshot_sharing,
     snapshots,
@@ -178,6 +179,7 @@ FOREIGN_KEY: dict[str, Act] = {
 }
 FOREIGN_SNAPSHOT: dict[str, Act] = {
     "delete_snapshots": lambda bench, by, name: snapshots.delete_snapshots(bench.cloud, by, [name], delete_images=True),
+    "copy_snapshot": lambda bench, by, name: snapshot_copies.copy_snapshot(bench.cloud, by, name, ["ap-shanghai"]),
     "share_snapshots": lambda bench, by, name: snapshot_sharing.share_snapshots(
         bench.cloud, by, [name], [bench.operator.account.uin]
     ),

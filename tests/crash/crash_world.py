@@ -393,7 +393,8 @@ class World:
     def rows_in_transition(self) -> list[str]:
         """Return what the catalog says is under way."""
         with self.catalog() as catalog, catalog.read() as tx:
-            images = [image.image_id for image in tx.images.in_states(_RUNNING_ON)]
+            images: list[str] = [image.image_id for image in tx.images.in_states(_RUNNING_ON)]
+            images += [copy.snapshot_id for copy in tx.snapshot_copies.all()]
             return images + [
                 instance.instance_id
                 for instance in tx.instances.in_states(InstanceState)
@@ -415,6 +416,7 @@ class World:
             snapshots = {image.image_id: tx.images.snapshots_of(image.image_id) for image in images}
             live_elsewhere = tx.snapshots.live_roots(ELSEWHERE)
             assert tx.copies.under_way() == ()
+            assert tx.snapshot_copies.all() == ()
             assert tx.tasks.running() == ()
         self._assert_files({name for name, state in instances.items() if state is not InstanceState.LAUNCH_FAILED})
         self._assert_processes({name for name, state in instances.items() if state is InstanceState.RUNNING})

@@ -11,6 +11,7 @@ from typing import Any, Final
 from crash_world import ELSEWHERE, World, attempt
 from guest_disk import DISK_BYTES, READ_AT, WRITTEN_AT
 
+from linocut.cli.wire import CBS
 from linocut.model.ids import InstanceId
 
 GIB: Final = 1 << 30
@@ -155,6 +156,36 @@ def _check_failed_copy(world: World, _: str) -> None:
 def _drop_elsewhere(world: World) -> None:
     ids = [copy["ImageId"] for copy in _images_elsewhere(world)]
     world.elsewhere().call("DeleteImages", ImageIds=ids, DeleteBindedSnap=True)
+
+
+def _base_snapshot(world: World) -> str:
+    """Return the snapshot that the base image is made of."""
+    image = world.image(world.base)
+    assert image is not None
+    return str(image["SnapshotSet"][0]["SnapshotId"])
+
+
+def _copy_snapshot(world: World, _: str) -> None:
+    copied = {"SnapshotId": _base_snapshot(world), "DestinationRegions": [ELSEWHERE]}
+    attempt(world.wire.call_cbs, "CopySnapshotCrossRegions", **copied)
+
+
+def _snapshots_elsewhere(world: World) -> list[dict[str, Any]]:
+    return list(world.elsewhere().pages("DescribeSnapshots", "SnapshotSet", of=CBS))
+
+
+def _check_snapshot_copied(world: World, _: str) -> None:
+    (copy,) = _snapshots_elsewhere(world)
+    assert (copy["SnapshotState"], copy["Percent"], copy["CopyFromRemote"]) == ("NORMAL", 100, True)
+    with world.store(ELSEWHERE) as store:
+        assert store.tree(world.root(world.base)).read(0, DISK_BYTES) == (world.folder / "guest.raw").read_bytes()
+    world.elsewhere().call_cbs("DeleteSnapshots", SnapshotIds=[copy["SnapshotId"]])
+
+
+def _check_snapshot_not_copied(world: World, _: str) -> None:
+    assert _snapshots_elsewhere(world) == []
+    task = world.wire.call_own("DescribeTasks", Limit=1)["TaskSet"][0]
+    assert (task["Action"], task["State"]) == ("CopySnapshotCrossRegions", "FAILED")
 
 
 def _bucket(world: World) -> Path:
@@ -355,6 +386,15 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         _check_copied,
     ),
     "a copy that fails": Scenario(("copy-image.record-failed",), _hide_base, _copy_base, _check_failed_copy, _show_base),
+    "copying a snapshot": Scenario(
+        ("copy-snapshot.start", "copy-snapshot.nodes", "copy-snapshot.chunks", "copy-snapshot.record"),
+        lambda world: world.base,
+        _copy_snapshot,
+        _check_snapshot_copied,
+    ),
+    "a copy of a snapshot that fails": Scenario(
+        ("copy-snapshot.undo",), _hide_base, _copy_snapshot, _check_snapshot_not_copied, _show_base
+    ),
     "exporting": Scenario(
         (
             "export-image.start",

@@ -11,7 +11,7 @@ import pytest
 from crash_world import Worlds
 from scenarios import SCENARIOS
 
-from linocut.cloud.workflows import copies, exports, forwarding, images, instances  # noqa: F401  importing declares their steps
+from linocut.cloud.workflows import copies, exports, forwarding, images, instances, snapshot_copies  # noqa: F401  importing declares their steps
 from linocut.cloud.workflows.durable import STEPS, WORKFLOWS
 
 

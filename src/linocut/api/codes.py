@@ -119,6 +119,7 @@ USUAL_CODES: Final[Mapping[type[Refusal], str]] = {
     errors.AccountNameTaken: "ResourceInUse",
     errors.SnapshotHasImages: "UnsupportedOperation.SnapshotHasBindedImage",
     errors.DiskIsBound: "InvalidDisk.AlreadyBound",
+    errors.SnapshotCopied: "ResourceInUse.CopySnapshotConflict",
     errors.SnapshotInShared: "UnsupportedOperation.SnapHasShared",
     errors.SnapshotUnfinished: "ResourceUnavailable.SnapshotCreating",
     errors.UploadIncomplete: "ResourceUnavailable",

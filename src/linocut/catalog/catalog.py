@@ -25,6 +25,7 @@ from linocut.catalog.rows import lost_race
 from linocut.catalog.security_groups import SecurityGroups
 from linocut.catalog.sessions import Sessions
 from linocut.catalog.shares import Shares
+from linocut.catalog.snapshot_copies import SnapshotCopies
 from linocut.catalog.snapshot_policies import SnapshotPolicies
 from linocut.catalog.snapshot_shares import SnapshotShares
 from linocut.catalog.snapshots import Snapshots
@@ -49,6 +50,7 @@ class Tx:
         self.image_counts = ImageCounts(connection)
         self.images = Images(connection, self.image_counts)
         self.snapshots = Snapshots(connection)
+        self.snapshot_copies = SnapshotCopies(connection)
         self.snapshot_policies = SnapshotPolicies(connection)
         self.snapshot_shares = SnapshotShares(connection)
         self.shares = Shares(connection, self.image_counts)

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from linocut.model.networks import Rule
-from linocut.model.records import PolicyRule
+from linocut.model.records import GuestSystem, PolicyRule
 
 METADATA: Final = MetaData(
     naming_convention={
@@ -138,6 +138,21 @@ class Schedule(TypeDecorator[tuple[PolicyRule, ...]]):
     def process_result_value(self, value: Any, dialect: Dialect) -> tuple[PolicyRule, ...] | None:  # noqa: ANN401, ARG002  # the same
         """Return the rules."""
         return None if value is None else msgspec.convert(value, tuple[PolicyRule, ...])
+
+
+class System(TypeDecorator[GuestSystem]):
+    """What is known of the operating system on a disk, kept as a JSON object."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: GuestSystem | None, dialect: Dialect) -> Any:  # noqa: ANN401, ARG002  # the same
+        """Return the object."""
+        return None if value is None else msgspec.to_builtins(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> GuestSystem | None:  # noqa: ANN401, ARG002  # the same
+        """Return the system."""
+        return None if value is None else msgspec.convert(value, GuestSystem)
 
 
 def an_id(name: str, refers_to: str | None = None, **options: Any) -> Column[str]:  # noqa: ANN401  # SQLAlchemy's own signature

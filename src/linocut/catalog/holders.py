@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from linocut.catalog.schema import COPIES, DISKS, IMAGE_SNAPSHOTS, IMAGES, SNAPSHOTS
+from linocut.catalog.schema import COPIES, DISKS, IMAGE_SNAPSHOTS, IMAGES, SNAPSHOT_COPIES, SNAPSHOTS
 from linocut.model.ids import ImageId, Region, RootDigest, Uin
 from linocut.model.states import SnapshotState
 
@@ -45,7 +45,12 @@ class TreeHolders:
 
     def of(self, region: Region) -> tuple[TreeHolder, ...]:
         """Return all that hold a tree of the region: snapshots, the oldest first, then disks, then copies."""
-        return (*self._snapshots(SNAPSHOTS.c.region == region), *self._disks(region), *self._copies(region))
+        return (
+            *self._snapshots(SNAPSHOTS.c.region == region),
+            *self._disks(region),
+            *self._copies(region),
+            *self._moving(region),
+        )
 
     def owned(self, uin: Uin, region: Region) -> tuple[TreeHolder, ...]:
         """Return the account's finished snapshots of the region, the oldest first, with its own images of them."""
@@ -105,3 +110,14 @@ class TreeHolders:
             images = tuple(dict.fromkeys((*(known.images if known else ()), ImageId(image_id))))
             found[name] = TreeHolder(HolderKind.COPY, name, Uin(owner or image_owner or ""), roots, images)
         return list(found.values())
+
+    def _moving(self, region: Region) -> list[TreeHolder]:
+        """Return the snapshots that come or go by themselves; those that they are of may be gone."""
+        copies = SNAPSHOT_COPIES.c
+        source = SNAPSHOT_COPIES.join(SNAPSHOTS, SNAPSHOTS.c.snapshot_id == copies.snapshot_id)
+        query = select(copies.snapshot_id, copies.root, SNAPSHOTS.c.owner).select_from(source)
+        here = or_(copies.region == region, copies.source_region == region)
+        return [
+            TreeHolder(HolderKind.COPY, row.snapshot_id, Uin(row.owner), frozenset({RootDigest(row.root)}))
+            for row in self._connection.execute(query.where(here).order_by(copies.snapshot_id))
+        ]

@@ -31,6 +31,7 @@ from linocut.catalog.columns import (
     Ids,
     Pairs,
     Rules,
+    System,
     UtcTime,
     Word,
     a_flag,
@@ -41,11 +42,11 @@ from linocut.catalog.columns import (
     an_owner,
     one_default,
 )
-from linocut.catalog.snapshot_schema import POLICY_DISKS, SNAPSHOT_GROUPS, SNAPSHOT_POLICIES, SNAPSHOT_SHARES
+from linocut.catalog.snapshot_schema import POLICY_DISKS, SNAPSHOT_COPIES, SNAPSHOT_GROUPS, SNAPSHOT_POLICIES, SNAPSHOT_SHARES
 from linocut.model.records import DiskUsage, ImageSource
 from linocut.model.states import CopyState, DiskState, ImageState, InstanceState, OperationState, SnapshotState, TaskState
 
-__all__ = ["METADATA", "POLICY_DISKS", "SNAPSHOT_GROUPS", "SNAPSHOT_POLICIES", "SNAPSHOT_SHARES"]
+__all__ = ["METADATA", "POLICY_DISKS", "SNAPSHOT_COPIES", "SNAPSHOT_GROUPS", "SNAPSHOT_POLICIES", "SNAPSHOT_SHARES"]
 
 _OPERATOR: Final = text("is_operator")
 
@@ -146,6 +147,7 @@ SNAPSHOTS: Final = Table(
     Column("deadline", UtcTime, nullable=True, index=True),
     an_id("policy_id", nullable=True),
     an_id("group_id", nullable=True, index=True),
+    Column("system", System, nullable=True),
     Column("is_frozen", Boolean, nullable=False, server_default=false()),
     Column("request_id", Text, nullable=False, server_default=text("''")),
     Index("ix_snapshots_policy", "policy_id", "disk_id", "created_at"),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Column, ColumnElement, and_, false, not_, or_, select
+from sqlalchemy import Column, ColumnElement, and_, false, func, not_, or_, select
 
 from linocut.catalog.schema import SNAPSHOT_SHARES, SNAPSHOTS
 from linocut.model.ids import ImageId, Region, Uin, Zone
@@ -50,6 +50,7 @@ class ListedSnapshot:
     zone: Zone | None
     shared_with: int = 0
     shared_since: datetime | None = None
+    copying_to: tuple[Region, ...] = ()
 
 
 def matching(query: SnapshotQuery) -> list[ColumnElement[bool]]:
@@ -69,6 +70,15 @@ def matching(query: SnapshotQuery) -> list[ColumnElement[bool]]:
     if query.names:
         conditions.append(or_(*(SNAPSHOTS.c.name.icontains(name, autoescape=True) for name in query.names)))
     return conditions
+
+
+def shares_seen(account: Uin) -> tuple[ColumnElement[int], ColumnElement[datetime]]:
+    """Return what an account is told of a snapshot's shares: of an own one how many there are and since when, else of its own."""
+    shares = SNAPSHOT_SHARES.c
+    told = shares.snapshot_id == SNAPSHOTS.c.snapshot_id, or_(SNAPSHOTS.c.owner == account, shares.account == account)
+    count = select(func.count()).where(*told, SNAPSHOTS.c.owner == account).scalar_subquery()
+    since = select(func.min(shares.created_at)).where(*told).scalar_subquery()
+    return count.label("shared_with"), since.label("shared_since")
 
 
 def _shared_with(account: Uin) -> ColumnElement[bool]:

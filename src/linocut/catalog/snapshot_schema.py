@@ -31,6 +31,20 @@ SNAPSHOT_SHARES: Final = Table(
     Index("ix_snapshot_shares_account", "account", "snapshot_id"),
 )
 
+SNAPSHOT_COPIES: Final = Table(
+    "snapshot_copies",
+    METADATA,
+    an_id("snapshot_id", "snapshots.snapshot_id", primary_key=True),
+    an_id("region"),
+    an_id("source_snapshot", index=True),
+    an_id("source_region"),
+    an_id("root"),
+    a_text("request_id"),
+    a_time("created_at"),
+    Index("ix_snapshot_copies_root", "region", "root"),
+    Index("ix_snapshot_copies_source_root", "source_region", "root"),
+)
+
 SNAPSHOT_POLICIES: Final = Table(
     "snapshot_policies",
     METADATA,

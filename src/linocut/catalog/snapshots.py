@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, union, update
@@ -10,8 +9,8 @@ from sqlalchemy.exc import IntegrityError
 
 from linocut.catalog.page import Page
 from linocut.catalog.rows import batches, lost_race, record_of, values_of
-from linocut.catalog.schema import COPIES, DISKS, IMAGE_SNAPSHOTS, IMAGES, SNAPSHOT_SHARES, SNAPSHOTS
-from linocut.catalog.snapshot_query import ListedSnapshot, SnapshotQuery, matching
+from linocut.catalog.schema import COPIES, DISKS, IMAGE_SNAPSHOTS, IMAGES, SNAPSHOT_COPIES, SNAPSHOT_SHARES, SNAPSHOTS
+from linocut.catalog.snapshot_query import ListedSnapshot, SnapshotQuery, matching, shares_seen
 from linocut.catalog.tags import drop_tags
 from linocut.model.ids import ImageId, Region, RootDigest, SnapshotId, Uin
 from linocut.model.records import Snapshot
@@ -50,6 +49,11 @@ class Snapshots:
         creating = (SNAPSHOTS.c.snapshot_id == snapshot_id, SNAPSHOTS.c.state == SnapshotState.CREATING)
         if self._connection.execute(update(SNAPSHOTS).where(*creating).values(root=root)).rowcount != 1:
             raise lost_race(f"{snapshot_id} is not {SnapshotState.CREATING}")
+
+    def set_percent(self, snapshot_ids: Iterable[SnapshotId], percent: int) -> None:
+        """Show progress. It only goes forwards; less than before, or a snapshot that is gone, is no error."""
+        forwards = (SNAPSHOTS.c.snapshot_id.in_(tuple(snapshot_ids)), SNAPSHOTS.c.percent < percent)
+        self._connection.execute(update(SNAPSHOTS).where(*forwards).values(percent=percent))
 
     def remove(self, snapshot_ids: Iterable[SnapshotId]) -> None:
         """Remove snapshots, in whatever state, with their shares and tags. One that is gone is no error.
@@ -90,19 +94,20 @@ class Snapshots:
         total = self._connection.execute(select(func.count()).select_from(SNAPSHOTS).where(*conditions)).scalar_one()
         created = SNAPSHOTS.c.created_at.asc() if query.oldest_first else SNAPSHOTS.c.created_at.desc()
         source = SNAPSHOTS.outerjoin(DISKS, DISKS.c.disk_id == SNAPSHOTS.c.disk_id)
-        wanted = select(*SNAPSHOTS.c, DISKS.c.zone).select_from(source)
+        wanted = select(*SNAPSHOTS.c, DISKS.c.zone, *shares_seen(query.owner)).select_from(source)
         ordered = wanted.where(*conditions).order_by(created, SNAPSHOTS.c.snapshot_id)
         rows = self._connection.execute(ordered.offset(query.offset).limit(query.limit)).mappings().all()
         own = [row["snapshot_id"] for row in rows if row["owner"] == query.owner]
-        images, shares = self._named_images(own), self._shares_of(own)
-        theirs = self._shared_since(query.owner, [row["snapshot_id"] for row in rows if row["owner"] != query.owner])
+        images, going = self._named_images(own), self._copying_to(own)
         return Page(
             tuple(
                 ListedSnapshot(
                     record_of(Snapshot, row),
                     images.get(row["snapshot_id"], ()),
                     row["zone"],
-                    *(shares | theirs).get(row["snapshot_id"], (0, None)),
+                    row["shared_with"],
+                    row["shared_since"],
+                    going.get(row["snapshot_id"], ()),
                 )
                 for row in rows
             ),
@@ -113,22 +118,14 @@ class Snapshots:
         query = select(SNAPSHOT_SHARES.c.snapshot_id).where(SNAPSHOT_SHARES.c.account == account).limit(1)
         return self._connection.execute(query).first() is not None
 
-    def _shares_of(self, snapshot_ids: Iterable[str]) -> dict[str, tuple[int, datetime]]:
-        """Return with how many accounts each is shared, and since when."""
-        shares, found = SNAPSHOT_SHARES.c, {}
+    def _copying_to(self, snapshot_ids: Iterable[str]) -> dict[str, tuple[Region, ...]]:
+        """Return the regions that each is being copied to."""
+        found: dict[str, tuple[Region, ...]] = {}
         for batch in batches(snapshot_ids):
-            counted = select(shares.snapshot_id, func.count(), func.min(shares.created_at)).group_by(shares.snapshot_id)
-            for snapshot_id, count, since in self._connection.execute(counted.where(shares.snapshot_id.in_(batch))):
-                found[snapshot_id] = (count, since)
-        return found
-
-    def _shared_since(self, account: Uin, snapshot_ids: Iterable[str]) -> dict[str, tuple[int, datetime]]:
-        """Return since when each is shared with the account, which is not told with how many others."""
-        shares, found = SNAPSHOT_SHARES.c, {}
-        for batch in batches(snapshot_ids):
-            query = select(shares.snapshot_id, shares.created_at).where(shares.account == account)
-            for snapshot_id, since in self._connection.execute(query.where(shares.snapshot_id.in_(batch))):
-                found[snapshot_id] = (0, since)
+            copies = SNAPSHOT_COPIES.c
+            query = select(copies.source_snapshot, copies.region).where(copies.source_snapshot.in_(batch)).order_by(copies.region)
+            for source, region in self._connection.execute(query):
+                found[source] = (*found.get(source, ()), Region(region))
         return found
 
     def _named_images(self, snapshot_ids: Iterable[str]) -> dict[str, tuple[tuple[ImageId, str], ...]]:
@@ -146,16 +143,17 @@ class Snapshots:
 
         Those of its snapshots, those below its disks, and those of copies that come here or go from here.
         """
-        sources = (SNAPSHOTS.c.root, DISKS.c.base_root, DISKS.c.synced_root, COPIES.c.root)
+        sources = (SNAPSHOTS.c.root, DISKS.c.base_root, DISKS.c.synced_root, COPIES.c.root, SNAPSHOT_COPIES.c.root)
         each = [select(root).where(root.table.c.region == region, root.is_not(None)) for root in sources]
-        leaving = select(COPIES.c.root).where(COPIES.c.source_region == region)
-        return {RootDigest(root) for root in self._connection.scalars(union(*each, leaving))}
+        leaving = [select(table.c.root).where(table.c.source_region == region) for table in (COPIES, SNAPSHOT_COPIES)]
+        return {RootDigest(root) for root in self._connection.scalars(union(*each, *leaving))}
 
     def regions_of_roots(self) -> set[Region]:
         """Return the regions whose stores hold a tree that garbage collection must keep."""
         snapshots = select(SNAPSHOTS.c.region).where(SNAPSHOTS.c.root.is_not(None))
         disks = select(DISKS.c.region).where(or_(DISKS.c.base_root.is_not(None), DISKS.c.synced_root.is_not(None)))
-        each = union(snapshots, disks, select(COPIES.c.region), select(COPIES.c.source_region))
+        copies = [select(region) for table in (COPIES, SNAPSHOT_COPIES) for region in (table.c.region, table.c.source_region)]
+        each = union(snapshots, disks, *copies)
         return {Region(region) for region in self._connection.scalars(each)}
 
     def owned(self, uin: Uin, region: Region) -> tuple[Snapshot, ...]:

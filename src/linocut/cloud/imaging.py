@@ -11,7 +11,7 @@ from linocut.cloud.context import Cloud
 from linocut.cloud.new_images import DryRunPassed, add_new_image, end_dry_run, new_snapshot, take_quota
 from linocut.model import errors, rules
 from linocut.model.ids import DiskId, ImageId, InstanceId, SnapshotId, is_id, new_id
-from linocut.model.records import Disk, DiskUsage, Image, ImageSource, Instance, Snapshot, Tag
+from linocut.model.records import Disk, DiskUsage, GuestSystem, Image, ImageSource, Instance, Snapshot, Tag
 from linocut.model.states import ImageState, InstanceState, OperationState, SnapshotState
 from linocut.model.systems import platform_of
 
@@ -37,18 +37,6 @@ class CreateOrder:
     tags: tuple[Tag, ...] = ()
     data_disk_ids: tuple[str, ...] = ()
     dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _System:
-    """What an image says of the operating system in it."""
-
-    platform: str = "Other Linux"
-    os_name: str = "Other Linux 64bit"
-    architecture: str = "x86_64"
-    license_type: str = "TencentCloud"
-    boot_mode: str = "Legacy BIOS"
-    supports_cloud_init: bool = True
 
 
 def create_image(cloud: Cloud, caller: Caller, order: CreateOrder) -> ImageId | None:
@@ -121,7 +109,7 @@ def _create_of_snapshots(cloud: Cloud, caller: Caller, order: CreateOrder) -> Im
     with suppress(DryRunPassed), cloud.catalog.begin() as tx:
         snapshots = _snapshots_to_image(tx, caller, order.snapshot_ids)
         take_quota(cloud, caller, tx)
-        system = _system_of_snapshot(tx, snapshots[0])
+        system = system_of_snapshot(tx, snapshots[0])
         if order.sysprep:
             raise _sysprep_refused(system.platform)
         image = replace(
@@ -135,7 +123,7 @@ def _create_of_snapshots(cloud: Cloud, caller: Caller, order: CreateOrder) -> Im
     return None if order.dry_run else image.image_id
 
 
-def _new_image(cloud: Cloud, caller: Caller, order: CreateOrder, system: _System) -> Image:
+def _new_image(cloud: Cloud, caller: Caller, order: CreateOrder, system: GuestSystem) -> Image:
     return Image(
         image_id=ImageId(new_id("img", cloud.randomness)),
         owner=caller.account.uin,
@@ -165,31 +153,31 @@ def _new_image(cloud: Cloud, caller: Caller, order: CreateOrder, system: _System
     )
 
 
-def _system_of_image(image: Image) -> _System:
-    return _System(
+def _system_of_image(image: Image) -> GuestSystem:
+    return GuestSystem(
         image.platform, image.os_name, image.architecture, image.license_type, image.boot_mode, image.supports_cloud_init
     )
 
 
-def _system_of_instance(tx: Tx, instance: Instance) -> _System:
+def _system_of_instance(tx: Tx, instance: Instance) -> GuestSystem:
     """Return what runs on an instance: what its image says, or what it remembers of an image that is gone."""
     origin = tx.images.find(instance.image_id)
     if origin is not None:
         return replace(_system_of_image(origin), os_name=instance.os_name)
-    return _System(
+    return GuestSystem(
         platform_of(instance.os_name), instance.os_name, license_type=instance.license_type, boot_mode=instance.boot_mode
     )
 
 
-def _system_of_snapshot(tx: Tx, snapshot: Snapshot) -> _System:
-    """Return what is on a system disk: what an image of the same snapshot, or the disk's instance, says; else it is unknown."""
+def system_of_snapshot(tx: Tx, snapshot: Snapshot) -> GuestSystem:
+    """Return what is on a system disk: what an image of the same snapshot, the disk's instance or the snapshot itself says."""
     for image_id in tx.snapshots.images_of(snapshot.snapshot_id):
         image = tx.images.find(image_id)
         if image is not None:
             return _system_of_image(image)
     disk = tx.disks.get(snapshot.disk_id) if snapshot.disk_id else None
     instance = tx.instances.find(disk.instance_id) if disk and disk.instance_id else None
-    return _System() if instance is None else _system_of_instance(tx, instance)
+    return snapshot.system or GuestSystem() if instance is None else _system_of_instance(tx, instance)
 
 
 def _snapshots_to_image(tx: Tx, caller: Caller, snapshot_ids: tuple[str, ...]) -> tuple[Snapshot, ...]:

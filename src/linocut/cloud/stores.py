@@ -127,7 +127,8 @@ def _sweep(cloud: Cloud, region: Region, *, is_named: bool) -> bool:
 def live_holders(cloud: Cloud, region: Region) -> dict[TreeHolder, set[RootDigest]]:
     """Return who needs which trees in a region, save those of which nothing has come there yet."""
     with cloud.catalog.read() as tx:
-        holders, waiting = tx.tree_holders.of(region), tx.copies.waiting_roots(region)
+        holders = tx.tree_holders.of(region)
+        waiting = tx.copies.waiting_roots(region) | tx.snapshot_copies.roots_to_come(region)
     to_come = {root for root in waiting if not _has_come(cloud, region, root)}
     return {holder: set(holder.roots - to_come) for holder in holders}
 

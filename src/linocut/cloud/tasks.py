@@ -24,7 +24,7 @@ from linocut.model.states import ImageState, TaskState
 __all__ = ["Page", "Task", "TasksAsked"]
 
 _FILTERS: Final = frozenset({"action", "resource", "state"})
-_CANCELLABLE: Final = frozenset({"ImportImage", "CreateImage", "SyncImages", "ExportImages"})
+_CANCELLABLE: Final = frozenset({"ImportImage", "CreateImage", "SyncImages", "ExportImages", "CopySnapshotCrossRegions"})
 _ASK_INTERVAL_S: Final = 0.5
 _TEXT: Final = 1024
 _CANCELLED: Final = "The task was cancelled."

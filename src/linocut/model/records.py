@@ -129,13 +129,26 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestSystem:
+    """What is known of the operating system on a disk; by default as little as of any."""
+
+    platform: str = "Other Linux"
+    os_name: str = "Other Linux 64bit"
+    architecture: str = "x86_64"
+    license_type: str = "TencentCloud"
+    boot_mode: str = "Legacy BIOS"
+    supports_cloud_init: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A tree with an owner: the content of one disk at one moment.
 
     `root` is None until the content is in the region store. `size_bytes` is the disk's virtual size. `is_copy` says that it came,
     or comes, from a snapshot of another region. It is deleted at its `deadline`, unless that is None. `policy_id` is the policy
     that had it taken, `group_id` the group that it was taken with, at one moment. `is_frozen` says that the guest had brought its
-    file systems to rest at that moment. `request_id` is the call that asked for it.
+    file systems to rest at that moment. `request_id` is the call that asked for it. `system` tells what is on a system disk where
+    no image or instance of the region does.
     """
 
     snapshot_id: SnapshotId
@@ -156,6 +169,7 @@ class Snapshot:
     group_id: SnapshotGroupId | None = None
     is_frozen: bool = False
     request_id: str = ""
+    system: GuestSystem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -436,5 +450,21 @@ class TreeCopy:
     source_region: Region
     root: RootDigest
     state: CopyState
+    request_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotCopy:
+    """A snapshot that is to come to a region from one of another region: `snapshot_id` is the one to be.
+
+    The tree is kept in both regions until it has come, whatever becomes of the snapshot that it is of there.
+    """
+
+    snapshot_id: SnapshotId
+    region: Region
+    source_snapshot: SnapshotId
+    source_region: Region
+    root: RootDigest
     request_id: str
     created_at: datetime

@@ -23,6 +23,7 @@ TAGS_PER_RESOURCE: Final = 50
 TAG_CHARACTERS: Final = 127
 FAMILY_CHARACTERS: Final = 64
 DISK_NAME_CHARACTERS: Final = 128
+SNAPSHOT_NAME_CHARACTERS: Final = 60
 KEY_DESCRIPTION_CHARACTERS: Final = 60
 POLICY_NAME_BYTES: Final = 60
 METADATA_BYTES: Final = 256 * 1024
@@ -98,6 +99,13 @@ def policy_name(text: str) -> str:
     if len(_without_nul("AutoSnapshotPolicyName", text).encode()) > POLICY_NAME_BYTES:
         raise errors.ValueTooLong(f"AutoSnapshotPolicyName has more than {POLICY_NAME_BYTES} bytes.")
     return text
+
+
+def snapshot_name(parameter: str, text: str) -> str:
+    """Return the name of a snapshot or of a group of them, empty for none. Raises ValueTooLong, InvalidValue."""
+    if len(text) > SNAPSHOT_NAME_CHARACTERS:
+        raise errors.ValueTooLong(f"{parameter} has more than {SNAPSHOT_NAME_CHARACTERS} characters.")
+    return _without_nul(parameter, text)
 
 
 def key_description(text: str) -> str:

@@ -58,11 +58,11 @@ class Snapshot(Shape):
     snapshot_type: str
     share_reference: int
     time_start_share: str
+    copying_to_regions: list[str]
     snapshot_mode: str = "STANDARD_SNAPSHOT"
     is_permanent: bool = True
     deadline_time: str = ""
     auto_snapshot_policy_id: str = ""
-    copying_to_regions: tuple[str, ...] = ()
     encrypt: bool = False
     is_locked: bool = False
     tags: tuple[Tag, ...] = ()
@@ -107,6 +107,7 @@ def _snapshot(caller: Caller, listed: ListedSnapshot) -> Snapshot:
         image_count=len(listed.images),
         snapshot_type="PRIVATE_SNAPSHOT" if is_own else "SHARED_SNAPSHOT",
         share_reference=listed.shared_with,
+        copying_to_regions=list(listed.copying_to),
         time_start_share="" if listed.shared_since is None else beijing_time(listed.shared_since),
     )
 

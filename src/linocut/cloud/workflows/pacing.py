@@ -1,8 +1,12 @@
-"""Progress that is shown now and then: a step may tell of it as often as it likes."""
+"""The pace of steps: progress that is shown now and then however often a step tells of it, and turns that steps wait for."""
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
+
+from linocut.model import errors
 
 _INTERVAL_S: Final = 0.5
 
@@ -17,3 +21,15 @@ def paced(show: Callable[[int, int], None]) -> Callable[[int, int], None]:
             show(done, total)
 
     return pass_on
+
+
+@contextmanager
+def turn(places: threading.Semaphore, cancelled: Callable[[], bool]) -> Iterator[None]:
+    """Wait for one of a few places, and give it back in the end. Raises TaskCancelled."""
+    while not places.acquire(timeout=_INTERVAL_S):
+        if cancelled():
+            raise errors.TaskCancelled("The task was cancelled.")
+    try:
+        yield
+    finally:
+        places.release()

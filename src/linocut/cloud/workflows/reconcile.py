@@ -24,6 +24,7 @@ from linocut.cloud.workflows.exports import end_export
 from linocut.cloud.workflows.forwarding import follow_groups
 from linocut.cloud.workflows.images import fail_image
 from linocut.cloud.workflows.instances import is_alive, settle_row
+from linocut.cloud.workflows.snapshot_copies import fail_snapshot_copy
 from linocut.machines import MachineState
 from linocut.model.errors import LostRace
 from linocut.model.ids import ImageId, InstanceId
@@ -39,6 +40,7 @@ def reconcile(cloud: Cloud, engine: Engine) -> None:
     """Make rows and host agree. May run at any time, and again."""
     _reconcile_images(cloud, engine)
     _reconcile_copies(cloud, engine)
+    _reconcile_snapshot_copies(cloud, engine)
     _reconcile_exports(cloud, engine)
     _reconcile_instances(cloud, engine)
     _remove_strange_machines(cloud)
@@ -111,6 +113,20 @@ def _reconcile_copies(cloud: Cloud, engine: Engine) -> None:
                     engine.start("copy-image", resource, key=key)
                 case Progress.ENDED:
                     fail_copy(cloud, resource, _LOST)
+                case Progress.UNDER_WAY:
+                    pass
+
+
+def _reconcile_snapshot_copies(cloud: Cloud, engine: Engine) -> None:
+    with cloud.catalog.read() as tx:
+        copies = tx.snapshot_copies.all()
+    for copy in copies:
+        with _alone(copy.snapshot_id):
+            match engine.progress("copy-snapshot", copy.snapshot_id):
+                case Progress.UNKNOWN:
+                    engine.start("copy-snapshot", copy.snapshot_id)
+                case Progress.ENDED:
+                    fail_snapshot_copy(cloud, copy.snapshot_id, _LOST)
                 case Progress.UNDER_WAY:
                     pass
 

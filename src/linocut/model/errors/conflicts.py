@@ -87,6 +87,10 @@ class DiskIsBound(Conflict):
     """The disk is bound to the auto snapshot policy already."""
 
 
+class SnapshotCopied(Conflict):
+    """The snapshot is being copied to that region already."""
+
+
 class SnapshotInShared(Conflict):
     """The snapshot is still shared with somebody."""
 
