@@ -234,6 +234,14 @@ class Interrupted(Objects):
     before_look: Callable[[str], object] | None = None
     before_delete: Callable[[], object] | None = None
     before_put: Callable[[str], object] | None = None
+    before_aside: Callable[[], object] | None = None
+    after_aside: Callable[[], object] | None = None
+
+    def _delete_aside(self, path: Path, cutoff_s: float) -> bool:
+        before, self.before_aside = self.before_aside, None
+        if before is not None:
+            before()
+        return super()._delete_aside(path, cutoff_s)
 
     def info(self, name: str) -> ObjectInfo | None:
         if self.before_look is not None:
@@ -272,11 +280,35 @@ def test_what_is_refreshed_after_the_sweep_has_listed_it_is_spared(store_url: st
     sweeping.close()
 
 
-def test_an_ingest_whose_chunk_is_swept_under_its_hands_is_refused(store_url: str) -> None:
+def test_an_ingest_whose_chunk_is_swept_under_its_hands_is_refused() -> None:
+    clock = [0.0]
+    objects = Interrupted.open("memory:///")
+    with RegionStore(Shelf(objects, level=1, grace_s=DAY_S, now=lambda: time.time() + clock[0])) as store:
+        data = noise(1, seed=8)
+        tree_of(store, data)
+        objects.delete([info.name for info in objects.list("trees")])
+        clock[0] = 2 * DAY_S
+        ingest = store.ingest(len(data))
+
+        def write_in_the_gap() -> None:
+            ingest.write(0, data)
+            ingest.flush()
+
+        objects.before_delete = write_in_the_gap
+
+        assert store.collect([]).deleted_chunks == 1
+        with pytest.raises(IngestGone):
+            ingest.seal()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_in_a_directory_what_is_written_in_the_instant_of_its_deletion_stays(store_url: str, again: bool) -> None:  # noqa: FBT001
     objects, sweeping = interrupted(store_url)
     data = noise(1, seed=8)
     tree_of(sweeping, data)
     age(store_url, seconds=2 * DAY_S)
+    for path in Path(store_url.removeprefix("file://"), "trees").rglob("*/*"):
+        path.unlink()
     with RegionStore.open(store_url) as writing:
         ingest = writing.ingest(len(data))
 
@@ -284,16 +316,12 @@ def test_an_ingest_whose_chunk_is_swept_under_its_hands_is_refused(store_url: st
             ingest.write(0, data)
             ingest.flush()
 
-        writing.collect([], grace_s=1.5 * DAY_S)  # takes the trees, so that the chunk is what the next sweep begins with
-        tree_of(writing, data)
-        age(store_url, seconds=2 * DAY_S)
-        objects.before_delete = write_in_the_gap
-        for path in Path(store_url.removeprefix("file://"), "trees").rglob("*/*"):
-            path.unlink()
+        objects.before_aside = write_in_the_gap
+        objects.after_aside = (lambda: tree_of(writing, data)) if again else None
 
-        assert sweeping.collect([]).deleted_chunks == 1
-        with pytest.raises(IngestGone):
-            ingest.seal()
+        assert sweeping.collect([]).deleted_chunks == 0
+        assert writing.verify([ingest.seal()]).is_sound
+    assert list(Path(store_url.removeprefix("file://")).rglob("*#*")) == []
     sweeping.close()
 
 

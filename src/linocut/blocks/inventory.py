@@ -40,8 +40,8 @@ class Inventory(Generic[H]):
 
 def take_inventory(shelf: Shelf, workers: Executor, holders: Mapping[H, Iterable[RootDigest]], grace_s: float) -> Inventory[H]:
     """List a store, and tell whose each object is. See `RegionStore.inventory`."""
-    walk = Walk(shelf, workers, holders)
     cutoff_s = shelf.now() - grace_s
+    walk = Walk(shelf, workers, holders)
     in_trees = list(shelf.objects.list(TREES))
     promise = promise_of(shelf, in_trees, walk.nodes, cutoff_s)
     count = _Count()

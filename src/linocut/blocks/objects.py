@@ -13,6 +13,7 @@ import ctypes
 import errno
 import os
 import re
+import secrets
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -119,6 +120,34 @@ class Objects:
         except ObjectMissing:
             for name in names if len(names) > 1 else ():
                 self.delete([name])
+
+    def delete_old(self, name: str, cutoff_s: float) -> bool:
+        """Delete an object unless it was written since; tell whether it is gone. Raises StoreUnavailable.
+
+        In a directory no writer comes in between: the file is moved aside, and comes back if it turns out to be young. Of a
+        bucket or memory, one that is written again in the very instant before the deletion is deleted.
+        """
+        found = self.info(name)
+        if found is not None and found.modified_s >= cutoff_s:
+            return False
+        if self._directory is None or found is None:
+            self.delete([name])
+            return True
+        with _named("delete", name):
+            return self._delete_aside(Path(self._directory, name), cutoff_s)
+
+    def _delete_aside(self, path: Path, cutoff_s: float) -> bool:
+        aside = path.with_name(f"{path.name}#{secrets.randbelow(1 << 63)}")  # a killed sweep leaves what looks half written
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            return True
+        is_old = aside.stat().st_mtime < cutoff_s
+        if not is_old:
+            with suppress(FileExistsError):  # somebody has written the same once more
+                path.hardlink_to(aside)
+        aside.unlink()
+        return is_old
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield every object whose name begins with a folder, in no order. Raises StoreUnavailable."""

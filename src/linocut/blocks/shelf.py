@@ -214,7 +214,7 @@ class ShelfWriter:
     def require_unswept(self) -> None:
         """Raise IngestGone if the sweep may have taken something that this writer relies on; asked before the root is written."""
         shelf = self._shelf
-        if shelf.now() - self._began_s > max(shelf.grace_s / 4, 60.0):
+        if shelf.now() - self._began_s > shelf.grace_s / 4:
             raise IngestGone("the ingest took longer than a quarter of the store's grace period; start anew")
         with self._lock:
             rescued = tuple(self._rescued)
@@ -228,7 +228,7 @@ class ShelfWriter:
         if found is None or not 0 < found.size_bytes <= limit_bytes:
             return Presence.MISSING, None
         age_s = self._shelf.now() - found.modified_s
-        if age_s >= self._shelf.grace_s:
+        if age_s >= self._shelf.grace_s * 3 / 4:  # it may be past all of it when it is written again, a quarter later at most
             with self._lock:
                 self._rescued.add(name)
         return (Presence.YOUNG if age_s < self._shelf.grace_s / 2 else Presence.OLD), found

@@ -2,8 +2,8 @@
 
 Deleting runs against the order of writing: trees before chunks. An object's age is looked up again right before it is deleted,
 because a writer that wants it refreshes it. A writer that refreshed something so old looks for it once more before it names
-it in a root (`ShelfWriter.require_unswept`). So a chunk can be lost to a race only if the sweep stalls between its look and its
-deletion for as long as the rest of that ingest takes. Roots go
+it in a root (`ShelfWriter.require_unswept`). In a directory look and deletion are one; in a bucket a chunk can be lost to a race
+only if the sweep stalls between the two for as long as the rest of that ingest takes. Roots go
 before leaves.
 """
 
@@ -43,8 +43,8 @@ def sweep(shelf: Shelf, workers: Executor, live: Iterable[Tree], grace_s: float)
 
     What lies in ``arriving/`` of nodes that have arrived is deleted whatever its age.
     """
+    cutoff_s = shelf.now() - grace_s  # before the marking, which may take long: `live` is of this moment
     marked = reach_of(shelf, workers, live)
-    cutoff_s = shelf.now() - grace_s
     in_trees = list(shelf.objects.list(TREES))
     promised = promise_of(shelf, in_trees, marked.nodes, cutoff_s)
     sweeping = _Sweep(shelf, workers, cutoff_s)
@@ -121,14 +121,7 @@ class _Sweep:
 
     def _delete_old(self, batch: list[ObjectInfo]) -> tuple[list[ObjectInfo], list[ObjectInfo]]:
         """Return a batch, and those of it that were deleted: not what is young by now."""
-        return batch, [info for info in batch if self._delete_if_old(info)]
-
-    def _delete_if_old(self, listed: ObjectInfo) -> bool:
-        now = self._shelf.objects.info(listed.name)
-        if now is not None and now.modified_s >= self._cutoff_s:
-            return False
-        self._shelf.objects.delete([listed.name])
-        return True
+        return batch, [info for info in batch if self._shelf.objects.delete_old(info.name, self._cutoff_s)]
 
     def _count_deleted(self, deleted: Iterable[ObjectInfo]) -> None:
         for info in deleted:
