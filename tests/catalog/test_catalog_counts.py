@@ -13,14 +13,13 @@ from alembic.config import Config
 from catalog_records import ANNA, BERT, CLEO, HERE, NOW, THERE, an_image, join, join_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection
+from sqlalchemy import Connection, MetaData, Table, insert
 from undone import undone
 
 from linocut.catalog import Catalog, ImageQuery, ImageType, Tx, migrations
 from linocut.catalog.engines import connect
-from linocut.catalog.image_counts import ImageCounts
-from linocut.catalog.images import Images
-from linocut.catalog.shares import Shares
+from linocut.catalog.rows import values_of
+from linocut.catalog.schema import ACCOUNTS, IMAGES, SHARES
 from linocut.model.errors import LostRace
 from linocut.model.ids import ImageId, Uin
 from linocut.model.records import Image
@@ -180,21 +179,28 @@ def test_changes_that_touch_the_same_counters_crosswise_all_succeed(catalogs: tu
 
 def test_images_from_before_there_were_counters_are_counted(empty_url: str) -> None:
     def fill(connection: Connection) -> None:
-        """Add images, and leave out what the end of a transaction does: count them."""
+        """Add images as they were kept then."""
         config = Config()
         config.set_main_option("script_location", str(migrations.__path__[0]))
         config.attributes["connection"] = connection
         command.upgrade(config, "0008")
-        join_in(Tx(connection), *EVERYBODY)
-        counts = ImageCounts(connection)
-        images, shares = Images(connection, counts), Shares(connection, counts)
+        tables = MetaData()
+        tables.reflect(connection)
+
+        def put(table: Table, **values: Any) -> None:
+            then = tables.tables[table.name]
+            connection.execute(insert(then).values({name: value for name, value in values.items() if name in then.columns}))
+
+        for number, uin in enumerate(EVERYBODY):
+            put(ACCOUNTS, uin=uin, app_id=number, name=uin, is_operator=False, created_at=NOW)
         unready = {"is_public": True, "state": ImageState.IMPORTING}
         kinds: tuple[dict[str, Any], ...] = ({}, {"is_public": True}, unready, {"region": THERE})
         for owner in (ANNA, BERT):
             for fields in kinds:
                 image = an_image(owner, **fields)
-                images.add(image, [])
-                shares.add(image.image_id, EVERYBODY, NOW)
+                put(IMAGES, **values_of(image, IMAGES), name_folded="", platform_folded="")
+                for account in EVERYBODY:
+                    put(SHARES, image_id=image.image_id, account=account, created_at=NOW)
 
     engines = connect(empty_url)
     with engines.writer.begin() as connection:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Dialect,
     ForeignKey,
     Index,
+    Integer,
     MetaData,
     String,
     Text,
@@ -24,6 +26,7 @@ from sqlalchemy import (
 
 from linocut.model.networks import Rule
 from linocut.model.records import GuestSystem, PolicyRule
+from linocut.model.usage import DiskUse, InstanceUse, SnapshotUse, Use
 
 METADATA: Final = MetaData(
     naming_convention={
@@ -153,6 +156,53 @@ class System(TypeDecorator[GuestSystem]):
     def process_result_value(self, value: Any, dialect: Dialect) -> GuestSystem | None:  # noqa: ANN401, ARG002  # the same
         """Return the system."""
         return None if value is None else msgspec.convert(value, GuestSystem)
+
+
+_USES: Final[dict[str, type[Use]]] = {"snapshot": SnapshotUse, "disk": DiskUse, "instance": InstanceUse}
+
+
+class Used(TypeDecorator[Use]):
+    """What a resource was for a span of time, kept as the text of a JSON object with its kind."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Use | None, dialect: Dialect) -> str | None:  # noqa: ARG002  # the same
+        """Return the text."""
+        if value is None:
+            return None
+        kind = next(name for name, known in _USES.items() if isinstance(value, known))
+        return json.dumps({"kind": kind, **msgspec.to_builtins(value)})
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Use | None:  # noqa: ARG002  # the same
+        """Return the use; one of an unknown kind raises ValueError."""
+        if value is None:
+            return None
+        fields = json.loads(value)
+        kind = _USES.get(fields.pop("kind", ""))
+        if kind is None:
+            raise ValueError(f"no use of a known kind: {value}")
+        return msgspec.convert(fields, kind)
+
+
+class Price(TypeDecorator[Decimal]):
+    """A price, kept as its decimal text."""
+
+    impl = String(WORD_CHARACTERS)
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:  # noqa: ARG002  # the same
+        """Return the text."""
+        return None if value is None else f"{value:f}"
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Decimal | None:  # noqa: ARG002  # the same
+        """Return the price."""
+        return None if value is None else Decimal(value)
+
+
+def a_serial(name: str) -> Column[int]:
+    """Return a column that numbers rows."""
+    return Column(name, BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
 
 
 def an_id(name: str, refers_to: str | None = None, **options: Any) -> Column[str]:  # noqa: ANN401  # SQLAlchemy's own signature

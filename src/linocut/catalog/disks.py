@@ -7,6 +7,7 @@ from typing import TypedDict, Unpack
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from linocut.catalog.disk_query import DiskQuery, ListedDisk, matching
+from linocut.catalog.history import History
 from linocut.catalog.page import Page
 from linocut.catalog.rows import batches, guarded_update, lost_race, record_of, values_of
 from linocut.catalog.schema import DISKS, INSTANCES, POLICY_DISKS, SNAPSHOTS
@@ -31,14 +32,16 @@ class DiskChanges(TypedDict, total=False):
 class Disks:
     """The disks in one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, history: History) -> None:
         self._connection = connection
+        self._history = history
 
     def add_all(self, disks: Iterable[Disk]) -> None:
         """Add disks, of instances that exist or of none."""
         rows = [values_of(disk, DISKS) for disk in disks]
         if rows:
             self._connection.execute(insert(DISKS), rows)
+            self._history.disks_changed(row["disk_id"] for row in rows)
 
     def get(self, disk_id: DiskId) -> Disk | None:
         """Return the disk, whoever owns it; or None."""
@@ -110,6 +113,7 @@ class Disks:
         if to not in DISK_MOVES[disk.state]:
             raise ValueError(f"a disk does not move from {disk.state} to {to}")
         guarded_update(self._connection, DISKS.c.disk_id, disk, {"state": to, **changes}, guards=("state", *changes))
+        self._history.disks_changed([disk.disk_id])
         return replace(disk, state=to, **changes)
 
     def change(self, disk: Disk, *, name: str | None = None, delete_with_instance: bool | None = None) -> None:
@@ -151,11 +155,13 @@ class Disks:
         names = ("base_root", "base_snapshot", "size_gb", "generation", "synced_root", "synced_mark")
         changes = {name: getattr(changed, name) for name in names}
         guarded_update(self._connection, DISKS.c.disk_id, disk, changes, guards=("state", "generation", "size_gb"))
+        self._history.disks_changed([disk.disk_id])
         return changed
 
     def remove(self, disk_ids: Iterable[DiskId]) -> None:
         """Remove disks, their tags, and what binds them to policies. One that is gone is no error."""
         for batch in batches(disk_ids):
+            self._history.disks_changed(batch)
             drop_tags(self._connection, batch)
             self._connection.execute(delete(POLICY_DISKS).where(POLICY_DISKS.c.disk_id.in_(batch)))
             self._connection.execute(delete(DISKS).where(DISKS.c.disk_id.in_(batch)))

@@ -8,6 +8,7 @@ from typing import Any, Final, TypedDict, Unpack
 from sqlalchemy import Column, ColumnElement, Connection, RowMapping, delete, func, insert, select
 
 from linocut.catalog.disks import Disks
+from linocut.catalog.history import History
 from linocut.catalog.instance_query import InstanceQuery, matching
 from linocut.catalog.page import Page
 from linocut.catalog.rows import batches, folded, guarded_update, lock_until_end, record_of, values_of
@@ -21,6 +22,8 @@ _ELSEWHERE: Final = frozenset({"tags", "key_ids", "group_ids"})
 """Fields that other tables keep."""
 _UNGUARDED: Final = _ELSEWHERE | {"launch_ms", "metadata"}
 """Fields whose old value does not guard an update."""
+_UNMETERED: Final = _UNGUARDED | {"latest_operation", "latest_operation_state", "latest_operation_error", "latest_request_id"}
+"""Fields that do not matter for what an instance costs, and change often."""
 _HOLDS_NOTHING: Final = (InstanceState.LAUNCH_FAILED, InstanceState.TERMINATING)
 
 
@@ -53,14 +56,17 @@ class InstanceChanges(TypedDict, total=False):
     metadata: dict[str, str]
     boot_mode: str
     license_type: str
+    windows_of: ImageId | None
     tags: tuple[Tag, ...]
 
 
 class Instances:
     """The instances in one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, disks: Disks, history: History) -> None:
         self._connection = connection
+        self._disks = disks
+        self._history = history
 
     def add_all(self, instances: Iterable[Instance]) -> None:
         """Add instances."""
@@ -68,6 +74,7 @@ class Instances:
         rows = [values_of(instance, INSTANCES) | {"name_folded": folded(instance.name)} for instance in added]
         if rows:
             self._connection.execute(insert(INSTANCES), rows)
+            self._history.instances_changed(instance.instance_id for instance in added)
             self._link({instance.instance_id: instance.key_ids for instance in added})
             self._link_groups({instance.instance_id: instance.group_ids for instance in added})
             put_tags(self._connection, {instance.instance_id: instance.tags for instance in added})
@@ -160,7 +167,8 @@ class Instances:
 
     def remove(self, instance_id: InstanceId) -> None:
         """Remove the instance with those disks that end with it, tags and links to key pairs. One that is gone is no error."""
-        Disks(self._connection).leave(instance_id)
+        self._disks.leave(instance_id)
+        self._history.instances_changed([instance_id])
         for table in (INSTANCE_KEYS, INSTANCE_GROUPS, INSTANCES):
             self._connection.execute(delete(table).where(table.c.instance_id == instance_id))
         drop_tags(self._connection, [instance_id])
@@ -171,6 +179,8 @@ class Instances:
         if "name" in changes:
             values["name_folded"] = folded(changed.name)
         guarded_update(self._connection, INSTANCES.c.instance_id, read, values, guards=sorted(guards))
+        if read.state is not changed.state or not set(changes) <= _UNMETERED:
+            self._history.instances_changed([read.instance_id])
         if "key_ids" in changes:
             self._connection.execute(delete(INSTANCE_KEYS).where(INSTANCE_KEYS.c.instance_id == read.instance_id))
             self._link({read.instance_id: changed.key_ids})

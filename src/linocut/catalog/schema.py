@@ -25,6 +25,7 @@ from sqlalchemy import (
     text,
 )
 
+from linocut.catalog.billing_schema import BALANCES, CHARGES, METERS, PAYMENTS, PRICES, SPANS
 from linocut.catalog.columns import (
     METADATA,
     WORD_CHARACTERS,
@@ -46,7 +47,20 @@ from linocut.catalog.snapshot_schema import POLICY_DISKS, SNAPSHOT_COPIES, SNAPS
 from linocut.model.records import DiskUsage, ImageSource
 from linocut.model.states import CopyState, DiskState, ImageState, InstanceState, OperationState, SnapshotState, TaskState
 
-__all__ = ["METADATA", "POLICY_DISKS", "SNAPSHOT_COPIES", "SNAPSHOT_GROUPS", "SNAPSHOT_POLICIES", "SNAPSHOT_SHARES"]
+__all__ = [
+    "BALANCES",
+    "CHARGES",
+    "METADATA",
+    "METERS",
+    "PAYMENTS",
+    "POLICY_DISKS",
+    "PRICES",
+    "SNAPSHOT_COPIES",
+    "SNAPSHOT_GROUPS",
+    "SNAPSHOT_POLICIES",
+    "SNAPSHOT_SHARES",
+    "SPANS",
+]
 
 _OPERATOR: Final = text("is_operator")
 
@@ -58,6 +72,7 @@ ACCOUNTS: Final = Table(
     Column("name", Text, nullable=False, unique=True),
     a_flag("is_operator"),
     a_time("created_at"),
+    Column("currency", String(WORD_CHARACTERS), nullable=False, server_default="CNY"),
     Index(
         "uq_accounts_operator", "is_operator", unique=True, sqlite_where=text("is_operator"), postgresql_where=text("is_operator")
     ),
@@ -114,6 +129,7 @@ IMAGES: Final = Table(
     a_flag("force_poweroff"),
     a_text("request_id"),
     a_time("created_at"),
+    an_id("windows_of", nullable=True),
     UniqueConstraint("owner", "region", "name"),
     Index("ix_images_own", "owner", "region", "is_public", "created_at", "image_id"),
     Index("ix_images_public", "is_public", "state", "created_at", "image_id"),
@@ -150,6 +166,7 @@ SNAPSHOTS: Final = Table(
     Column("system", System, nullable=True),
     Column("is_frozen", Boolean, nullable=False, server_default=false()),
     Column("request_id", Text, nullable=False, server_default=text("''")),
+    an_id("windows_of", nullable=True),
     Index("ix_snapshots_policy", "policy_id", "disk_id", "created_at"),
     Index("ix_snapshots_own", "owner", "region", "created_at", "snapshot_id"),
     Index("ix_snapshots_disk", "disk_id"),
@@ -213,6 +230,7 @@ INSTANCES: Final = Table(
     a_flag("has_public_address"),
     a_number("bandwidth_mbps"),
     a_text("internet_charge_type"),
+    an_id("windows_of", nullable=True),
     Index("ix_instances_own", "owner", "region", "created_at", "instance_id"),
     Index("ix_instances_reserved", "state", "vcpus", "memory_mb"),
     Index("ix_instances_address", "address"),

@@ -2,18 +2,29 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, union, update
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, delete, exists, func, insert, or_, select, union, update
 from sqlalchemy.exc import IntegrityError
 
+from linocut.catalog.history import History, unmetered_roots
 from linocut.catalog.page import Page
 from linocut.catalog.rows import batches, lost_race, record_of, values_of
-from linocut.catalog.schema import COPIES, DISKS, IMAGE_SNAPSHOTS, IMAGES, SNAPSHOT_COPIES, SNAPSHOT_SHARES, SNAPSHOTS
+from linocut.catalog.schema import (
+    COPIES,
+    DISKS,
+    IMAGE_SNAPSHOTS,
+    IMAGES,
+    INSTANCES,
+    SNAPSHOT_COPIES,
+    SNAPSHOT_SHARES,
+    SNAPSHOTS,
+    SPANS,
+)
 from linocut.catalog.snapshot_query import ListedSnapshot, SnapshotQuery, matching, shares_seen
 from linocut.catalog.tags import drop_tags
-from linocut.model.ids import ImageId, Region, RootDigest, SnapshotId, Uin
-from linocut.model.records import Snapshot
+from linocut.model.ids import DiskId, ImageId, Region, RootDigest, SnapshotId, Uin
+from linocut.model.records import DiskUsage, Snapshot
 from linocut.model.states import ImageState, SnapshotState
 
 _COMPLETE: Final = 100
@@ -22,12 +33,17 @@ _COMPLETE: Final = 100
 class Snapshots:
     """The snapshots in one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, history: History) -> None:
         self._connection = connection
+        self._history = history
 
     def add(self, snapshot: Snapshot) -> None:
-        """Add a snapshot."""
-        self._connection.execute(insert(SNAPSHOTS).values(values_of(snapshot, SNAPSHOTS)))
+        """Add a snapshot. One of a system disk descends from what its instance descends from, unless it says itself from what."""
+        values = values_of(snapshot, SNAPSHOTS)
+        if snapshot.windows_of is None and snapshot.disk_id is not None:
+            values["windows_of"] = _windows_of_disk(snapshot.disk_id)
+        self._connection.execute(insert(SNAPSHOTS).values(values))
+        self._history.snapshots_changed([snapshot.snapshot_id])
 
     def get(self, snapshot_id: SnapshotId) -> Snapshot | None:
         """Return the snapshot, or None."""
@@ -40,6 +56,7 @@ class Snapshots:
         done = {"state": SnapshotState.NORMAL, "root": root, "size_bytes": size_bytes, "percent": _COMPLETE}
         if self._connection.execute(update(SNAPSHOTS).where(*creating).values(**done)).rowcount != 1:
             raise lost_race(f"{snapshot_id} is not {SnapshotState.CREATING}")
+        self._history.snapshots_changed([snapshot_id])
 
     def set_root(self, snapshot_id: SnapshotId, root: RootDigest | None) -> None:
         """Say which tree the snapshot is to hold, whose nodes are in the region store, or that it holds none after all.
@@ -62,6 +79,7 @@ class Snapshots:
         """
         try:
             for batch in batches(snapshot_ids):
+                self._history.snapshots_changed(batch)
                 drop_tags(self._connection, batch)
                 self._connection.execute(delete(SNAPSHOT_SHARES).where(SNAPSHOT_SHARES.c.snapshot_id.in_(batch)))
                 self._connection.execute(delete(SNAPSHOTS).where(SNAPSHOTS.c.snapshot_id.in_(batch)))
@@ -141,19 +159,24 @@ class Snapshots:
     def live_roots(self, region: Region) -> set[RootDigest]:
         """Return every tree of the region that garbage collection must keep.
 
-        Those of its snapshots, those below its disks, and those of copies that come here or go from here.
+        Those of its snapshots, those below its disks, and those of copies that come here or go from here; and those of snapshots
+        that are gone, as long as hours in which they were there are not metered.
         """
         sources = (SNAPSHOTS.c.root, DISKS.c.base_root, DISKS.c.synced_root, COPIES.c.root, SNAPSHOT_COPIES.c.root)
         each = [select(root).where(root.table.c.region == region, root.is_not(None)) for root in sources]
         leaving = [select(table.c.root).where(table.c.source_region == region) for table in (COPIES, SNAPSHOT_COPIES)]
-        return {RootDigest(root) for root in self._connection.scalars(union(*each, *leaving))}
+        is_unmetered, spans = unmetered_roots()
+        gone = select(SPANS.c.root).select_from(spans).where(SPANS.c.region == region, is_unmetered)
+        return {RootDigest(root) for root in self._connection.scalars(union(*each, *leaving, gone))}
 
     def regions_of_roots(self) -> set[Region]:
         """Return the regions whose stores hold a tree that garbage collection must keep."""
         snapshots = select(SNAPSHOTS.c.region).where(SNAPSHOTS.c.root.is_not(None))
         disks = select(DISKS.c.region).where(or_(DISKS.c.base_root.is_not(None), DISKS.c.synced_root.is_not(None)))
         copies = [select(region) for table in (COPIES, SNAPSHOT_COPIES) for region in (table.c.region, table.c.source_region)]
-        each = union(snapshots, disks, *copies)
+        is_unmetered, spans = unmetered_roots()
+        gone = select(SPANS.c.region).select_from(spans).where(is_unmetered)
+        each = union(snapshots, disks, *copies, gone)
         return {Region(region) for region in self._connection.scalars(each)}
 
     def owned(self, uin: Uin, region: Region) -> tuple[Snapshot, ...]:
@@ -168,3 +191,9 @@ def _never_comes() -> ColumnElement[bool]:
     link = IMAGE_SNAPSHOTS.join(IMAGES, IMAGES.c.image_id == IMAGE_SNAPSHOTS.c.image_id)
     waiting = select(IMAGE_SNAPSHOTS.c.snapshot_id).select_from(link).where(failed)
     return and_(SNAPSHOTS.c.state == SnapshotState.CREATING, SNAPSHOTS.c.snapshot_id.in_(waiting))
+
+
+def _windows_of_disk(disk_id: DiskId) -> ScalarSelect[Any]:
+    link = DISKS.join(INSTANCES, INSTANCES.c.instance_id == DISKS.c.instance_id)
+    is_system = (DISKS.c.disk_id == disk_id, DISKS.c.usage == DiskUsage.SYSTEM_DISK)
+    return select(INSTANCES.c.windows_of).select_from(link).where(*is_system).scalar_subquery()

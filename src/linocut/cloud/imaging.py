@@ -150,12 +150,19 @@ def _new_image(cloud: Cloud, caller: Caller, order: CreateOrder, system: GuestSy
         request_id=caller.request_id,
         created_at=cloud.now(),
         tags=order.tags,
+        windows_of=system.windows_of,
     )
 
 
 def _system_of_image(image: Image) -> GuestSystem:
     return GuestSystem(
-        image.platform, image.os_name, image.architecture, image.license_type, image.boot_mode, image.supports_cloud_init
+        image.platform,
+        image.os_name,
+        image.architecture,
+        image.license_type,
+        image.boot_mode,
+        image.supports_cloud_init,
+        image.windows_licence,
     )
 
 
@@ -163,9 +170,13 @@ def _system_of_instance(tx: Tx, instance: Instance) -> GuestSystem:
     """Return what runs on an instance: what its image says, or what it remembers of an image that is gone."""
     origin = tx.images.find(instance.image_id)
     if origin is not None:
-        return replace(_system_of_image(origin), os_name=instance.os_name)
+        return replace(_system_of_image(origin), os_name=instance.os_name, windows_of=instance.windows_of)
     return GuestSystem(
-        platform_of(instance.os_name), instance.os_name, license_type=instance.license_type, boot_mode=instance.boot_mode
+        platform_of(instance.os_name),
+        instance.os_name,
+        license_type=instance.license_type,
+        boot_mode=instance.boot_mode,
+        windows_of=instance.windows_of,
     )
 
 
@@ -177,7 +188,8 @@ def system_of_snapshot(tx: Tx, snapshot: Snapshot) -> GuestSystem:
             return _system_of_image(image)
     disk = tx.disks.get(snapshot.disk_id) if snapshot.disk_id else None
     instance = tx.instances.find(disk.instance_id) if disk and disk.instance_id else None
-    return snapshot.system or GuestSystem() if instance is None else _system_of_instance(tx, instance)
+    system = snapshot.system or GuestSystem() if instance is None else _system_of_instance(tx, instance)
+    return replace(system, windows_of=snapshot.windows_of or system.windows_of)
 
 
 def _snapshots_to_image(tx: Tx, caller: Caller, snapshot_ids: tuple[str, ...]) -> tuple[Snapshot, ...]:

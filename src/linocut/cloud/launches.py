@@ -213,6 +213,7 @@ def _instance(cloud: Cloud, caller: Caller, plan: _Plan, position: int, address:
         os_name=plan.image.os_name,
         boot_mode=plan.image.boot_mode,
         license_type=plan.image.license_type,
+        windows_of=plan.image.windows_licence,
         state=InstanceState.PENDING,
         address=address,
         mac="52:54:00:" + ":".join(f"{dice.randrange(256):02x}" for _ in range(3)),

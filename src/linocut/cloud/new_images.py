@@ -40,6 +40,7 @@ def new_snapshot(cloud: Cloud, caller: Caller, image: Image, *, usage: DiskUsage
         disk_id=None,
         percent=0,
         created_at=image.created_at,
+        windows_of=image.windows_of,
     )
 
 

@@ -25,7 +25,6 @@ from linocut.model.records import DiskUsage, Image
 __all__ = ["LaunchPrice", "price_of_launch", "price_of_reset", "price_of_type"]
 
 _BY_TRAFFIC = "TRAFFIC_POSTPAID_BY_HOUR"
-_OWN_LICENCE = "BYOL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +101,7 @@ def price_of_reset(cloud: Cloud, caller: Caller, order: ResetOrder) -> Decimal:
 def _instance(cloud: Cloud, region: Region, kind: InstanceType, image: Image, disks: Iterable[tuple[str, int]]) -> Decimal:
     """Return what an instance with its disks (type, GB) costs for an hour."""
     storage = sum((size_gb * _price(cloud, Item.DISK, region, disk_type) for disk_type, size_gb in disks), Decimal())
-    licensed = image.platform == "Windows" and image.license_type != _OWN_LICENCE
-    licence = kind.vcpus * _price(cloud, Item.WINDOWS, region) if licensed else Decimal()
+    licence = kind.vcpus * _price(cloud, Item.WINDOWS, region) if image.windows_licence is not None else Decimal()
     return _machine(cloud, region, kind) + storage + licence
 
 

@@ -59,6 +59,7 @@ def reset_instance(cloud: Cloud, caller: Caller, order: ResetOrder) -> None:
             os_name=image.os_name,
             boot_mode=image.boot_mode,
             license_type=image.license_type,
+            windows_of=image.windows_licence,
             latest_operation="ResetInstance",
             latest_operation_state=OperationState.OPERATING,
             latest_operation_error="",

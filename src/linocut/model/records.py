@@ -48,6 +48,7 @@ class Account:
     name: str
     is_operator: bool
     created_at: datetime
+    currency: str = "CNY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,10 @@ class Session:
     expires_at: datetime
 
 
+BYOL: Final = "BYOL"
+"""The licence type of an image that brings a licence of its own."""
+
+
 class ImageSource(StrEnum):
     """Where an image comes from."""
 
@@ -98,7 +103,8 @@ class Image:
     """A machine image: what is needed to start instances of it.
 
     `source_url` is where an import reads from; it is empty once the import has ended. `failure` is the public reason of a
-    failed creation or import. `percent` is the progress of a creation or import, 0 to 100.
+    failed creation or import. `percent` is the progress of a creation or import, 0 to 100. `windows_of` is the public image of
+    Windows that a custom image descends from, through whatever instances, snapshots, copies and regions.
     """
 
     image_id: ImageId
@@ -125,7 +131,15 @@ class Image:
     force_poweroff: bool
     request_id: str
     created_at: datetime
+    windows_of: ImageId | None = None
     tags: tuple[Tag, ...] = ()
+
+    @property
+    def windows_licence(self) -> ImageId | None:
+        """The public image of Windows whose licence, the service's, its instances take; None where they take none."""
+        if self.license_type == BYOL:
+            return None
+        return self.image_id if self.is_public and self.platform == "Windows" else self.windows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +152,7 @@ class GuestSystem:
     license_type: str = "TencentCloud"
     boot_mode: str = "Legacy BIOS"
     supports_cloud_init: bool = True
+    windows_of: ImageId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +163,8 @@ class Snapshot:
     or comes, from a snapshot of another region. It is deleted at its `deadline`, unless that is None. `policy_id` is the policy
     that had it taken, `group_id` the group that it was taken with, at one moment. `is_frozen` says that the guest had brought its
     file systems to rest at that moment. `request_id` is the call that asked for it. `system` tells what is on a system disk where
-    no image or instance of the region does.
+    no image or instance of the region does. `windows_of` is what
+    it is of images.
     """
 
     snapshot_id: SnapshotId
@@ -170,6 +186,7 @@ class Snapshot:
     is_frozen: bool = False
     request_id: str = ""
     system: GuestSystem | None = None
+    windows_of: ImageId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +302,8 @@ class Instance:
 
     `password_hash` is a crypt(3) hash or empty; behind a `!` it waits until no key pair is bound. `login_generation` counts the
     changes of the login. `launch_ms` holds what our part of the launch took, a name and milliseconds each.
-    Its network is empty where it is older than networks. `address` is its public address too, where it has one.
+    Its network is empty where it is older than networks. `address` is its public address too, where it has one. `windows_of` is
+    the public image of Windows that it descends from, if its licence is the service's.
     """
 
     instance_id: InstanceId
@@ -326,6 +344,7 @@ class Instance:
     internet_charge_type: str = "TRAFFIC_POSTPAID_BY_HOUR"
     boot_mode: str = "Legacy BIOS"
     license_type: str = "TencentCloud"
+    windows_of: ImageId | None = None
     tags: tuple[Tag, ...] = ()
 
     @property

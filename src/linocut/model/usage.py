@@ -21,6 +21,7 @@ Hour = NewType("Hour", int)
 """An hour, by how many have passed since 1970 began in UTC."""
 Month = NewType("Month", str)
 """A month of a bill, as ``2026-11``."""
+ChargeId = NewType("ChargeId", int)
 
 SECONDS: Final = 3600
 _BILLS: Final = timezone(timedelta(hours=8))
@@ -53,9 +54,10 @@ class Item(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SnapshotUse:
-    """A snapshot whose content is in its region's store."""
+    """A snapshot whose content is in its region's store, and the image that it was made for, if for one."""
 
     root: RootDigest
+    of_image: ImageId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,38 @@ class Run:
     def amount(self) -> Amount:
         """What all of it costs."""
         return Amount(self.charge.amount * self.hours)
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """A run as it stands on an account's bill."""
+
+    charge_id: ChargeId
+    account: Uin
+    region: Region
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class SetPrice:
+    """A price that the operator has set: of an item's kind, in some regions or in all, from a moment on."""
+
+    item: Item
+    kind: str
+    regions: tuple[Region, ...]
+    since: datetime
+    price: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What an account has left, or owes. Its snapshots and images are isolated since `isolated_at`, if at all."""
+
+    account: Uin
+    amount: Amount
+    isolated_at: datetime | None = None
+    warned_at: datetime | None = None
 
 
 def second_of(moment: datetime) -> int:
