@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ from linocut.blocks import BlockError
 from linocut.catalog import Catalog
 from linocut.cloud.accounts import NewAccount, ensure_operator
 from linocut.cloud.context import Cloud, Workflows
+from linocut.cloud.metering import Pacemaker
 from linocut.cloud.region_stores import RegionStores
 from linocut.cloud.sealing import Seal
 from linocut.cloud.stores import Sweeper
@@ -124,6 +125,7 @@ def _stop_machines(machines: Machines, timeout_s: float = _STOP_GUESTS_S) -> int
 
 def _serve(settings: Settings, listener: socket.socket, *, stop_guests: bool) -> int:
     from linocut.cloud.workflows.durable import Engine
+    from linocut.cloud.workflows.metering import start_closing
     from linocut.cloud.workflows.reconcile import reconcile
 
     remember(settings)
@@ -142,7 +144,7 @@ def _serve(settings: Settings, listener: socket.socket, *, stop_guests: bool) ->
         reconcile(cloud, engine)
     except Exception:  # the caretaker looks again, and the wire must come up to tell of it
         _log.exception("reconciling at the start failed")
-    caretaker = threading.Thread(target=_care, args=(cloud, engine, stopping), name="caretaker", daemon=True)
+    caretaker = threading.Thread(target=_care, args=(cloud, engine, stopping, start_closing), name="caretaker", daemon=True)
     caretaker.start()
 
     _run_wire(cloud, listener)
@@ -219,13 +221,16 @@ def _attend(cloud: Cloud, instance_id: InstanceId) -> None:
         _log.exception("ended machine is not recorded", instance=instance_id)
 
 
-def _care(cloud: Cloud, engine: "Engine", stopping: threading.Event) -> None:
+def _care(cloud: Cloud, engine: "Engine", stopping: threading.Event, start_closing: Callable[[Cloud, "Engine"], None]) -> None:
     from linocut.cloud.workflows.reconcile import reconcile
 
     sweeper = Sweeper(time.monotonic())
+    pacemaker = Pacemaker(cloud.now(), time.monotonic())
     while not stopping.wait(_RECONCILE_INTERVAL_S):
         try:
             reconcile(cloud, engine)
+            if pacemaker.is_steady(cloud.now(), time.monotonic()):
+                start_closing(cloud, engine)
             sweeper.sweep_due(cloud, time.monotonic())
         except Exception:  # the caretaker never gives up
             _log.exception("care failed")

@@ -88,6 +88,14 @@ class Settings:
     """Local disk of a block server for decompressed chunks; 0 for none."""
     price_book: str = ""
     """The operator's price book, a TOML file; empty for the one that comes with the service."""
+    metering: bool = True
+    """Whether hours are metered and charged."""
+    charge_instances: bool = True
+    """Whether instances, their disks and their bandwidth are charged; snapshots and licences are in any case."""
+    arrears: bool = False
+    """Whether the snapshots and images of accounts whose balance is below zero are isolated, and deleted in the end."""
+    arrears_days: int = 7
+    """How long isolated snapshots and images are kept."""
     secret_key: str = ""
     """64 hexadecimal digits that seal secret keys at rest; empty for a file in the state directory."""
     crash_at: str = ""

@@ -96,8 +96,10 @@ class TakenMachines(MemoryMachines):
 class Bench:
     """A cloud with its accounts, and short words for what tests do with it."""
 
-    def __init__(self, catalog: Catalog, stores: RegionStores, settings: Settings, root: RootDigest) -> None:
-        self.clock = Clock()
+    def __init__(
+        self, catalog: Catalog, stores: RegionStores, settings: Settings, root: RootDigest, clock: Clock | None = None
+    ) -> None:
+        self.clock = clock or Clock()
         self.workflows = DirectWorkflows()
         self.machines = TakenMachines()
         self.root = root

@@ -9,13 +9,21 @@ from psycopg import sql
 from linocut.catalog import Catalog
 from linocut.catalog.schema import METADATA
 from linocut.cloud.region_stores import RegionStores
-from linocut.cloud.workflows import copies, durable, exports, images, instances, snapshot_copies  # noqa: F401  importing declares the workflows
+from linocut.cloud.workflows import (  # noqa: F401  importing declares the workflows
+    copies,
+    durable,
+    exports,
+    images,
+    instances,
+    metering,
+    snapshot_copies,
+)
 from linocut.model.ids import RootDigest
 from linocut.settings import Settings
 
 sys.path.append(str(Path(__file__).parent))
 
-from cloud_bench import DISK, ELSEWHERE, REGION, Bench
+from cloud_bench import DISK, ELSEWHERE, REGION, Bench, Clock
 
 from postgres_server import PostgresServer
 
@@ -64,9 +72,10 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def bench(database: str, stores: RegionStores, root: RootDigest, tmp_path: Path) -> Iterator[Bench]:
     """Yield a cloud on either database."""
-    catalog = Catalog.open(database)
+    clock = Clock()
+    catalog = Catalog.open(database, now=clock.now)
     settings = Settings(state=tmp_path, host_vcpus=8, host_memory_mb=8192, secret_key="ab" * 32, shutdown_timeout_s=0.1)
-    found = Bench(catalog, stores, settings, root)
+    found = Bench(catalog, stores, settings, root, clock)
     durable._clouds[:] = [found.cloud]
     yield found
     durable._clouds.clear()

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from linocut.billing import PriceBook
 from linocut.catalog import Catalog
+from linocut.cloud.piles import Piles
 from linocut.cloud.region_stores import RegionStores
 from linocut.cloud.sealing import Seal
 from linocut.cloud.turns import Turns
@@ -38,5 +39,6 @@ class Cloud:
     stopping: Callable[[], bool]
     """Tells long steps that the service is going down."""
     prices: PriceBook = field(default_factory=PriceBook.shipped)
+    piles: Piles = field(default_factory=Piles)
     turns: Turns = field(default_factory=Turns)
     """Of instances: whoever makes a machine what its rows say has its turn from reading them on."""

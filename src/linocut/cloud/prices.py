@@ -3,11 +3,11 @@
 Sums are exact; whoever shows one rounds it. Nothing here is charged: the prices of a launch are those that it would have now.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from linocut.billing import Item, PriceMissing
+from linocut.billing import Item, PriceMissing, Tariff
 from linocut.cloud import places
 from linocut.cloud.arrivals import require_launchable
 from linocut.cloud.caller import Caller
@@ -16,13 +16,15 @@ from linocut.cloud.images import visible_image
 from linocut.cloud.launches import RunOrder, run_instances
 from linocut.cloud.logins import check_login
 from linocut.cloud.ordered_disks import SystemDiskOrder, check_system_size, plan_disks, require_runnable
+from linocut.cloud.price_books import current_prices
 from linocut.cloud.reinstalling import ResetOrder
 from linocut.model import errors, rules
-from linocut.model.ids import InstanceId, Region, is_id
+from linocut.model.ids import InstanceId, is_id
 from linocut.model.places import INSTANCE_TYPES, InstanceType
 from linocut.model.records import DiskUsage, Image
+from linocut.model.usage import Hour, hour_of
 
-__all__ = ["LaunchPrice", "price_of_launch", "price_of_reset", "price_of_type"]
+__all__ = ["LaunchPrice", "price_of_launch", "price_of_reset", "prices_of_types"]
 
 _BY_TRAFFIC = "TRAFFIC_POSTPAID_BY_HOUR"
 
@@ -36,12 +38,11 @@ class LaunchPrice:
     internet_by_hour: bool
 
 
-def price_of_type(cloud: Cloud, region: Region, kind: InstanceType) -> Decimal | None:
-    """Return what an instance of a type costs for an hour, without disks; None where the price book does not know it."""
-    try:
-        return _machine(cloud, region, kind)
-    except PriceMissing:
-        return None
+def prices_of_types(cloud: Cloud, caller: Caller, kinds: Iterable[str]) -> Mapping[str, Decimal]:
+    """Return what instances of types cost for an hour, without disks; those that the price book does not know are absent."""
+    prices = _prices(cloud, caller)
+    found = {kind: prices.tariff.machine(prices.hour, kind) for kind in set(kinds)}
+    return {kind: price for kind, price in found.items() if price is not None}
 
 
 def price_of_launch(cloud: Cloud, caller: Caller, order: RunOrder) -> LaunchPrice:
@@ -55,8 +56,9 @@ def price_of_launch(cloud: Cloud, caller: Caller, order: RunOrder) -> LaunchPric
         image = visible_image(tx, caller, order.image_id)
         disks = [(disk.disk_type, disk.size_gb) for disk in plan_disks(tx, caller, image, system, order.data_disks)]
     try:
-        one = _instance(cloud, caller.region, places.find_instance_type(order.instance_type), image, disks)
-        return LaunchPrice(order.count * one, *_internet(cloud, caller.region, order))
+        prices = _prices(cloud, caller)
+        one = _instance(prices, places.find_instance_type(order.instance_type), image, disks)
+        return LaunchPrice(order.count * one, *_internet(prices, order))
     except PriceMissing as error:
         raise errors.PriceUnknown("The price book has no price for this order.", detail=str(error)) from error
 
@@ -93,36 +95,47 @@ def price_of_reset(cloud: Cloud, caller: Caller, order: ResetOrder) -> Decimal:
                 raise errors.DiskTooSmall(f"SystemDisk.DiskSize is below the {disk.size_gb} GB that the disk has.")
         disks.append((disk.disk_type, size_gb))
     try:
-        return _instance(cloud, caller.region, INSTANCE_TYPES[instance.instance_type], image, disks)
+        return _instance(_prices(cloud, caller), INSTANCE_TYPES[instance.instance_type], image, disks)
     except PriceMissing as error:
         raise errors.PriceUnknown("The price book has no price for this instance.", detail=str(error)) from error
 
 
-def _instance(cloud: Cloud, region: Region, kind: InstanceType, image: Image, disks: Iterable[tuple[str, int]]) -> Decimal:
+@dataclass(frozen=True, slots=True)
+class _Prices:
+    """What things cost now: the prices by which hours are charged."""
+
+    tariff: Tariff
+    hour: Hour
+
+    def of(self, item: Item, kind: str = "") -> Decimal:
+        """Return a price. Raises PriceMissing."""
+        return _known(self.tariff.price(item, self.hour, kind), f"{item} {kind}".strip())
+
+
+def _prices(cloud: Cloud, caller: Caller) -> _Prices:
+    return _Prices(Tariff(current_prices(cloud), caller.region, caller.account.currency), hour_of(cloud.now()))
+
+
+def _known(price: Decimal | None, what: str) -> Decimal:
+    if price is None:
+        raise PriceMissing(f"no price of {what}")
+    return price
+
+
+def _instance(prices: _Prices, kind: InstanceType, image: Image, disks: Iterable[tuple[str, int]]) -> Decimal:
     """Return what an instance with its disks (type, GB) costs for an hour."""
-    storage = sum((size_gb * _price(cloud, Item.DISK, region, disk_type) for disk_type, size_gb in disks), Decimal())
-    licence = kind.vcpus * _price(cloud, Item.WINDOWS, region) if image.windows_licence is not None else Decimal()
-    return _machine(cloud, region, kind) + storage + licence
+    storage = sum((size_gb * prices.of(Item.DISK, disk_type) for disk_type, size_gb in disks), Decimal())
+    licensed = image.windows_licence is not None and prices.tariff.has_licences()
+    licence = kind.vcpus * prices.of(Item.WINDOWS) if licensed else Decimal()
+    return _known(prices.tariff.machine(prices.hour, kind.name), kind.name) + storage + licence
 
 
-def _machine(cloud: Cloud, region: Region, kind: InstanceType) -> Decimal:
-    try:
-        return _price(cloud, Item.INSTANCE, region, kind.name)
-    except PriceMissing:
-        of_vcpus = kind.vcpus * _price(cloud, Item.VCPU, region, kind.family)
-        return of_vcpus + kind.memory_gb * _price(cloud, Item.MEMORY, region, kind.family)
-
-
-def _internet(cloud: Cloud, region: Region, order: RunOrder) -> tuple[Decimal, bool]:
+def _internet(prices: _Prices, order: RunOrder) -> tuple[Decimal, bool]:
     """Return what the way out costs, and whether that is by the hour."""
     network = order.network
     by_traffic = (network.charge_type or _BY_TRAFFIC) == _BY_TRAFFIC
     if network.bandwidth_mbps == 0:
         return Decimal(), not by_traffic
     if by_traffic:
-        return _price(cloud, Item.TRAFFIC, region), False
-    return order.count * network.bandwidth_mbps * _price(cloud, Item.BANDWIDTH, region), True
-
-
-def _price(cloud: Cloud, item: Item, region: Region, kind: str = "") -> Decimal:
-    return cloud.prices.price(item, region, cloud.now(), kind).amount
+        return prices.of(Item.TRAFFIC), False
+    return order.count * network.bandwidth_mbps * prices.of(Item.BANDWIDTH), True

@@ -16,7 +16,7 @@ from linocut.api.table import Action
 from linocut.cloud import places
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
-from linocut.cloud.prices import price_of_type
+from linocut.cloud.prices import prices_of_types
 from linocut.model import errors
 
 _CHARGE_TYPE: Final = "POSTPAID_BY_HOUR"
@@ -165,6 +165,7 @@ def describe_zone_instance_config_infos(cloud: Cloud, caller: Caller, request: F
     filters = _known_filters(request, "zone", "instance-family", "instance-type", "instance-charge-type", "sort-keys")
     charge_types = filters.get("instance-charge-type", ())
     types = _types(cloud, caller, filters) if not charge_types or _CHARGE_TYPE in charge_types else ()
+    prices = prices_of_types(cloud, caller, (info.instance_type for info in types))
     items = [
         InstanceTypeQuotaItem(
             zone=info.zone,
@@ -174,7 +175,7 @@ def describe_zone_instance_config_infos(cloud: Cloud, caller: Caller, request: F
             type_name=f"Standard {info.family}",
             cpu=info.vcpus,
             memory=info.memory_gb,
-            price=_price(cloud, caller, info.instance_type),
+            price=item_price(prices[info.instance_type]) if info.instance_type in prices else UNSET,
         )
         for info in types
     ]
@@ -187,11 +188,6 @@ def _types(cloud: Cloud, caller: Caller, filters: Mapping[str, tuple[str, ...]])
     return places.instance_types(
         cloud, caller, filters.get("zone", ()), filters.get("instance-family", ()), filters.get("instance-type", ())
     )
-
-
-def _price(cloud: Cloud, caller: Caller, instance_type: str) -> ItemPrice | UnsetType:
-    price = price_of_type(cloud, caller.region, places.find_instance_type(instance_type))
-    return UNSET if price is None else item_price(price)
 
 
 def _known_filters(request: FiltersRequest, *known: str) -> dict[str, tuple[str, ...]]:
