@@ -67,6 +67,8 @@ class Settings:
     """Auto snapshot policies of an account in a region."""
     share_quota: int = 500
     key_quota: int = 100
+    disk_quota: int = 500
+    """Disks that an account may have in a region."""
     rate_limits: bool = False
     """Whether an account may call each action only so often a second, as documented."""
     launch_while_syncing: bool = False

@@ -10,7 +10,7 @@ from signed_calls import Person
 
 from linocut.cloud.context import Cloud
 from linocut.model.ids import ImageId, InstanceId, Region
-from linocut.model.states import ImageState, InstanceState, OperationState
+from linocut.model.states import DiskState, ImageState, InstanceState, OperationState
 
 REGION = Region("ap-guangzhou")
 ZONE = "ap-guangzhou-3"
@@ -52,6 +52,9 @@ def move_instance(cloud: Cloud, instance_id: str, *states: InstanceState) -> Non
             instance = tx.instances.get(REGION, InstanceId(instance_id))
             assert instance is not None
             tx.instances.move(instance, state, latest_operation_state=OperationState.SUCCESS)
+        for disk in tx.disks.of([InstanceId(instance_id)])[InstanceId(instance_id)]:
+            if disk.state is DiskState.ATTACHING:
+                tx.disks.move(disk, DiskState.ATTACHED)
 
 
 def pending_instance(person: Person, image_id: str, **changes: Any) -> str:

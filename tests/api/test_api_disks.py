@@ -78,7 +78,7 @@ def test_disks_are_listed_with_what_clients_read_of_them(person: Person, instanc
         ("disk-charge-type", ["PREPAID"], 0),
         ("disk-name", ["book"], 1),
         ("disk-name", ["%"], 0),
-        ("disk-state", ["ATTACHING"], 2),
+        ("disk-state", ["ATTACHED"], 2),
         ("disk-state", ["UNATTACHED"], 0),
         ("portable", ["FALSE"], 1),
         ("portable", ["TRUE"], 1),

@@ -25,6 +25,7 @@ NOBODYS = Belongings(
 
 MINE = {"disk": "my disk", "policy": "my policy"}
 """What stands for a thing of the account that asks."""
+HOURLY = "POSTPAID_BY_HOUR"
 
 Requests = Callable[[Belongings], list[dict[str, Any]]]
 
@@ -69,6 +70,27 @@ NAMING_IDS: dict[str, Requests] = {
         {"DiskIds": [of.disk_id]},
         _filter("disk-id", of.disk_id),
         _filter("instance-id", of.instance_id),
+    ],
+    "CreateDisks": lambda of: [
+        {"Placement": {"Zone": ZONE}, "DiskChargeType": HOURLY, "DiskType": "CLOUD_SSD", "SnapshotId": of.snapshot_id}
+    ],
+    "AttachDisks": lambda of: [
+        {"InstanceId": of.instance_id, "DiskIds": ["disk-00000000"]},
+        {"InstanceId": of.instance_id, "DiskIds": [of.disk_id]},
+    ],
+    "DetachDisks": lambda of: [{"DiskIds": [of.disk_id]}, {"DiskIds": [of.disk_id], "InstanceId": of.instance_id}],
+    "ResizeDisk": lambda of: [{"DiskId": of.disk_id, "DiskSize": 100}],
+    "ModifyDiskAttributes": lambda of: [{"DiskIds": [of.disk_id], "DiskName": "new"}],
+    "TerminateDisks": lambda of: [{"DiskIds": [of.disk_id]}, {"DiskIds": [of.disk_id], "DeleteSnapshot": 1}],
+    "InitializeDisks": lambda of: [{"DiskIds": [of.disk_id]}],
+    "DescribeInstancesDiskNum": lambda of: [{"InstanceIds": [of.instance_id]}],
+    "InquiryPriceResizeDisk": lambda of: [
+        {"DiskId": of.disk_id, "DiskSize": 100},
+        {"DiskIds": [of.disk_id], "DiskSize": 100},
+    ],
+    "ResizeInstanceDisks": lambda of: [
+        {"InstanceId": of.instance_id, "SystemDisk": {"DiskSize": 100}},
+        {"InstanceId": of.instance_id, "DataDisks": [{"DiskId": of.disk_id, "DiskSize": 100}]},
     ],
     "DescribeSnapshots": lambda of: [
         {"SnapshotIds": [of.snapshot_id]},
@@ -210,6 +232,8 @@ NAMING_NONE = {
     "CreateKeyPair",
     "ImportKeyPair",
     "CreateUpload",
+    "DescribeDiskConfigQuota",
+    "InquiryPriceCreateDisks",
 }
 
 
@@ -253,6 +277,7 @@ def test_another_accounts_resource_does_not_exist(
 
 def _everything(person: Person) -> list[dict[str, Any]]:
     answers = [person.call(action) for action in ("DescribeImages", "DescribeInstances", "DescribeKeyPairs")]
+    answers.append(person.call("DescribeDisks", service="cbs"))
     answers += [person.call(action, service="vpc") for action in ("DescribeVpcs", "DescribeSubnets", "DescribeSecurityGroups")]
     return [{name: value for name, value in answer.items() if name != "RequestId"} for answer in answers]
 

@@ -463,6 +463,18 @@ DOCUMENTED: dict[str, str] = {
         InvalidProjectId.NotFound MissingParameter MutexOperation.TaskRunning
         OperationDenied.InstanceOperationInProgress UnsupportedOperation.InstanceStateIsolating
     """,
+    "ResizeInstanceDisks": """
+        InternalError InternalError.TradeUnknownError InternalServerError InvalidAccount.InsufficientBalance
+        InvalidAccount.UnpaidOrder InvalidInstance.NotSupported InvalidInstanceId.Malformed InvalidInstanceId.NotFound
+        InvalidParameterValue InvalidParameterValue.InstanceIdMalformed MissingParameter MissingParameter.AtLeastOne
+        OperationDenied.InstanceOperationInProgress UnsupportedOperation.InstanceChargeType
+        UnsupportedOperation.InstanceStateCorrupted UnsupportedOperation.InstanceStateExitRescueMode
+        UnsupportedOperation.InstanceStateRebooting UnsupportedOperation.InstanceStateRunning
+        UnsupportedOperation.InstanceStateShutdown UnsupportedOperation.InstanceStateStopped
+        UnsupportedOperation.InstanceStateStopping UnsupportedOperation.InstanceStateTerminating
+        UnsupportedOperation.InvalidDataDisk UnsupportedOperation.SpecialInstanceType
+        UnsupportedOperation.StoppedModeStopCharging
+    """,
     "AssociateSecurityGroups": """
         FailedOperation.SecurityGroupActionFailed InvalidInstanceId.Malformed InvalidInstanceId.NotFound
         InvalidParameterValue.InstanceIdMalformed InvalidParameterValue.LimitExceeded InvalidSecurityGroupId.NotFound

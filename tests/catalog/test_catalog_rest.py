@@ -187,7 +187,7 @@ def test_a_client_token_belongs_to_one_account_in_one_region(catalog: Catalog) -
     with catalog.begin() as tx:
         tx.tokens.add(a_token())
         with pytest.raises(LostRace):
-            tx.tokens.add(a_token(instance_ids=()))
+            tx.tokens.add(a_token(resource_ids=()))
         tx.tokens.add(a_token(BERT))
         tx.tokens.add(a_token(region=THERE))
 
@@ -205,7 +205,7 @@ def test_a_client_token_that_is_removed_may_be_used_again(catalog: Catalog) -> N
         tx.tokens.remove(a_token())
         assert tx.tokens.get(ANNA, HERE, "token") is None
         assert tx.tokens.get(BERT, HERE, "token") == a_token(BERT)
-        tx.tokens.add(a_token(instance_ids=()))
+        tx.tokens.add(a_token(resource_ids=()))
 
 
 def test_old_client_tokens_are_forgotten(catalog: Catalog) -> None:

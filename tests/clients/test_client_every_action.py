@@ -128,6 +128,22 @@ class World:
             self.vpcs.CreateSecurityGroupPolicies(SecurityGroupId=group_id, SecurityGroupPolicySet=rules)
         return group_id
 
+    def new_disk(self, **more: Any) -> str:
+        order = {"Placement": PLACEMENT, "DiskChargeType": "POSTPAID_BY_HOUR", "DiskType": "CLOUD_SSD", "DiskSize": 10}
+        return str(self.sdk.of("cbs").CreateDisks(**order | more).DiskIdSet[0])
+
+    def attached_disk(self) -> str:
+        disk_id = self.new_disk()
+        self.sdk.of("cbs").AttachDisks(InstanceId=self.new_instance(), DiskIds=[disk_id])
+        self.await_disk(disk_id, "ATTACHED")
+        return disk_id
+
+    def await_disk(self, disk_id: str, state: str) -> None:
+        def look() -> bool:
+            return bool(self.sdk.of("cbs").DescribeDisks(DiskIds=[disk_id]).DiskSet[0].DiskState == state)
+
+        wait_until(f"{disk_id} is {state}", look)
+
     def stopped_with_key(self) -> dict[str, Any]:
         key = self.new_key()
         return {"InstanceIds": [self.new_instance("STOPPED", LoginSettings={"KeyIds": [key]})], "KeyIds": [key]}
@@ -265,6 +281,39 @@ CASES: dict[str, Case] = {
     "cvm.DeleteKeyPairs": lambda world: {"KeyIds": [world.new_key()]},
     "cvm.AssociateSecurityGroups": lambda world: {"InstanceIds": [world.instance], "SecurityGroupIds": [world.new_group()]},
     "cvm.DisassociateSecurityGroups": _in_group,
+    "cbs.CreateDisks": lambda _: {
+        "Placement": PLACEMENT,
+        "DiskChargeType": "POSTPAID_BY_HOUR",
+        "DiskType": "CLOUD_SSD",
+        "DiskSize": 20,
+        "DiskName": "books",
+        "DiskCount": 2,
+        "ClientToken": a_name(),
+        "Tags": [{"Key": "k", "Value": "v"}],
+    },
+    "cbs.AttachDisks": lambda world: {
+        "InstanceId": world.new_instance(),
+        "DiskIds": [world.new_disk()],
+        "DeleteWithInstance": True,
+    },
+    "cbs.DetachDisks": lambda world: {"DiskIds": [world.attached_disk()]},
+    "cbs.ResizeDisk": lambda world: {"DiskId": world.new_disk(), "DiskSize": 20},
+    "cbs.ModifyDiskAttributes": lambda world: {"DiskIds": [world.new_disk()], "DiskName": "new", "DeleteWithInstance": True},
+    "cbs.TerminateDisks": lambda world: {"DiskIds": [world.new_disk()]},
+    "cbs.InitializeDisks": lambda world: {"DiskIds": [world.new_disk()]},
+    "cbs.DescribeDiskConfigQuota": lambda _: {"InquiryType": "INQUIRY_CVM_CONFIG", "DiskChargeType": "POSTPAID_BY_HOUR"},
+    "cbs.DescribeInstancesDiskNum": lambda world: {"InstanceIds": [world.instance]},
+    "cbs.InquiryPriceCreateDisks": lambda _: {
+        "DiskChargeType": "POSTPAID_BY_HOUR",
+        "DiskType": "CLOUD_SSD",
+        "DiskSize": 100,
+        "DiskCount": 2,
+    },
+    "cbs.InquiryPriceResizeDisk": lambda world: {"DiskId": world.new_disk(), "DiskSize": 100},
+    "cvm.ResizeInstanceDisks": lambda world: {
+        "InstanceId": world.new_instance("STOPPED"),
+        "SystemDisk": {"DiskSize": 100},
+    },
     "cbs.DescribeDisks": lambda world: {"Filters": [{"Name": "instance-id", "Values": [world.instance]}]},
     "cbs.DeleteSnapshots": lambda world: {"SnapshotIds": [world.lone_snapshot()]},
     "cbs.ModifySnapshotsSharePermission": lambda world: {

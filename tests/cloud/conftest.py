@@ -11,6 +11,7 @@ from linocut.catalog.schema import METADATA
 from linocut.cloud.region_stores import RegionStores
 from linocut.cloud.workflows import (  # noqa: F401  importing declares the workflows
     copies,
+    disks,
     durable,
     exports,
     images,

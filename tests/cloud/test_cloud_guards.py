@@ -8,11 +8,14 @@ from typing import Any
 
 import foreign_networks
 import pytest
-from cloud_bench import REGION, Bench, import_order, run_order
+from cloud_bench import REGION, ZONE, Bench, import_order, run_order
 
 import linocut.cloud
 from linocut.cloud import (
+    attaching,
     audit,
+    disk_changes,
+    disk_offers,
     disks,
     displays,
     exports,
@@ -24,9 +27,11 @@ from linocut.cloud import (
     keys,
     launches,
     logins,
+    new_disks,
     prices,
     publishing,
     reinstalling,
+    resizing,
     sharing,
     snapshot_copies,
     snapshot_policies,
@@ -36,6 +41,7 @@ from linocut.cloud import (
     tags,
     tasks,
 )
+from linocut.cloud.disk_changes import DiskAttributes
 from linocut.cloud.exports import ExportOrder
 from linocut.cloud.images import ImageQuery
 from linocut.cloud.imaging import CreateOrder
@@ -43,7 +49,9 @@ from linocut.cloud.instance_changes import Attributes
 from linocut.cloud.instances import InstanceQuery, StopHow
 from linocut.cloud.keys import KeyQuery
 from linocut.cloud.listing import BlockQuery
+from linocut.cloud.new_disks import NewDisks
 from linocut.cloud.reinstalling import ResetOrder
+from linocut.cloud.resizing import InstanceDiskSize
 from linocut.cloud.snapshot_policies import PolicyOrder
 from linocut.cloud.syncing import SyncOrder
 from linocut.cloud.tags import ResourceKind
@@ -172,6 +180,23 @@ FOREIGN_IMAGE["delete_held"] = lambda bench, by, name: _in_transaction(
 FOREIGN_IMAGE["modify_tags"] = lambda bench, caller, name: tags.modify_tags(
     bench.cloud, caller, f"qcs::cvm:ap-guangzhou:uin/:image/{name}", replace=[Tag("a", "b")], delete=[]
 )
+FOREIGN_INSTANCE["attach_disks"] = lambda bench, by, name: attaching.attach_disks(bench.cloud, by, name, ["disk-00000000"])
+FOREIGN_INSTANCE["instance_for_disks"] = lambda bench, by, name: _in_transaction(
+    bench, lambda tx: attaching.instance_for_disks(tx, by, name)
+)
+FOREIGN_INSTANCE["resize_instance_disk"] = lambda bench, by, name: resizing.resize_instance_disk(
+    bench.cloud, by, name, InstanceDiskSize(100, is_system=True)
+)
+FOREIGN_INSTANCE["disk_counts"] = lambda bench, by, name: disk_offers.disk_counts(bench.cloud, by, [name])
+FOREIGN_DISK: dict[str, Act] = {
+    "detach_disks": lambda bench, by, name: attaching.detach_disks(bench.cloud, by, [name]),
+    "resize_disk": lambda bench, by, name: resizing.resize_disk(bench.cloud, by, name, 1000),
+    "modify_disks": lambda bench, by, name: disk_changes.modify_disks(bench.cloud, by, [name], DiskAttributes(name="new")),
+    "terminate_disks": lambda bench, by, name: disk_changes.terminate_disks(bench.cloud, by, [name]),
+    "initialize_disks": lambda bench, by, name: disk_changes.initialize_disks(bench.cloud, by, [name]),
+    "price_of_growth": lambda bench, by, name: disk_offers.price_of_growth(bench.cloud, by, [name], 1000),
+    "owned_disks": lambda bench, by, name: _in_transaction(bench, lambda tx: disks.owned_disks(tx, by, [name], most=1)),
+}
 FOREIGN_TASK: dict[str, Act] = {"cancel_task": lambda bench, by, name: tasks.cancel_task(bench.cloud, by, int(name))}
 FOREIGN_KEY: dict[str, Act] = {
     "delete_key_pairs": lambda bench, caller, name: keys.delete_key_pairs(bench.cloud, caller, [name]),
@@ -198,9 +223,11 @@ FOREIGN_POLICY: dict[str, Act] = {
     "bind_policy": lambda bench, by, name: snapshot_policies.bind_policy(bench.cloud, by, name, ["disk-00000000"]),
     "unbind_policy": lambda bench, by, name: snapshot_policies.unbind_policy(bench.cloud, by, name, ["disk-00000000"]),
 }
-FOREIGN_DISK: dict[str, Act] = {
-    "policies_of_disk": lambda bench, by, name: snapshot_policies.policies_of_disk(bench.cloud, by, name),
-}
+FOREIGN_DISK["policies_of_disk"] = lambda bench, by, name: snapshot_policies.policies_of_disk(bench.cloud, by, name)
+FOREIGN_SNAPSHOT["create_disks"] = lambda bench, by, name: new_disks.create_disks(bench.cloud, by, _of_snapshot(name))
+FOREIGN_SNAPSHOT["plan_disk"] = lambda bench, by, name: _in_transaction(
+    bench, lambda tx: new_disks.plan_disk(tx, by, _of_snapshot(name))
+)
 LISTS: dict[str, Act] = {
     "list_policies": lambda bench, caller, _name: snapshot_policies.list_policies(
         bench.cloud, caller, BlockQuery(None, {}, 0, 100)
@@ -249,10 +276,16 @@ NAMES_NOTHING = {
     "begin",  # of tasks, which an operation begins for its caller
     "record_call",
     "assume_role",  # of the caller's own account: test_another_accounts_role_does_not_exist
+    *("list_offers", "price_of_disks", "prices_of_types", "set_price", "take_disk_quota"),
+    *("quiet_instances",),  # as idle_instances
     *("bring", "start_bringing"),  # through launches, which find the image first
     *("idle_instances", "owned_instances", "change_instances"),  # through what changes instances
     *("check_login", "plan_disks"),  # through launches and reinstalling, which find the image first
 }
+
+
+def _of_snapshot(snapshot_id: str) -> NewDisks:
+    return NewDisks(ZONE, "CLOUD_SSD", snapshot_id=snapshot_id)
 
 
 def _pair(bench: Bench, caller: Any) -> str:

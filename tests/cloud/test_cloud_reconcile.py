@@ -5,13 +5,17 @@ from datetime import timedelta
 
 import pytest
 from cloud_bench import Bench, run_order
+from disk_bench import attached_disk, disk_row, disks_of, machine_disks, new_disk, next_call, task_of
 
-from linocut.cloud import imaging, instances, launches, uploads
+from linocut.cloud import attaching, disk_changes, imaging, instances, launches, resizing, uploads
 from linocut.cloud.imaging import CreateOrder
 from linocut.cloud.instances import StopHow
+from linocut.cloud.launches import DataDiskOrder
+from linocut.cloud.resizing import InstanceDiskSize
 from linocut.cloud.workflows.reconcile import machine_ended, reconcile
 from linocut.model.errors import UploadNotFound
-from linocut.model.states import ImageState, InstanceState, OperationState
+from linocut.model.ids import DiskId
+from linocut.model.states import DiskState, ImageState, InstanceState, OperationState, TaskState
 
 
 def lose(bench: Bench) -> None:
@@ -247,3 +251,104 @@ def test_an_upload_that_nobody_imports_is_forgotten_after_a_day(bench: Bench) ->
     with pytest.raises(UploadNotFound):
         uploads.upload_offset(bench.cloud, upload.upload_id)
     assert list((bench.cloud.settings.state / "uploads").iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["attach", "detach", "resize"])
+def test_what_was_decided_on_a_disk_and_never_started_is_started(bench: Bench, how: str) -> None:
+    owner = bench.caller("owner")
+    instance_id = bench.instance(owner)
+    disk_id = new_disk(bench, owner) if how == "attach" else attached_disk(bench, owner, instance_id)
+    call = next_call(bench, owner)
+    with bench.holding():
+        match how:
+            case "attach":
+                attaching.attach_disks(bench.cloud, call, instance_id, [disk_id])
+            case "detach":
+                attaching.detach_disks(bench.cloud, call, [disk_id])
+            case _:
+                resizing.resize_instance_disk(bench.cloud, call, instance_id, InstanceDiskSize(20), online=True)
+    lose(bench)
+
+    for _ in range(2):
+        reconcile(bench.cloud, bench.workflows)
+
+    sizes = {"attach": 10, "resize": 20}
+    assert machine_disks(bench, instance_id).get(disk_id) == sizes.get(how)
+    assert disk_row(bench, disk_id).state is (DiskState.UNATTACHED if how == "detach" else DiskState.ATTACHED)
+    assert bench.instance_row(instance_id).latest_operation_state is OperationState.SUCCESS
+
+
+@pytest.mark.parametrize("how", ["attach", "detach", "resize"])
+def test_a_disk_whose_work_ended_without_it_goes_back(bench: Bench, how: str) -> None:
+    owner = bench.caller("owner")
+    instance_id = bench.instance(owner)
+    disk_id = new_disk(bench, owner) if how == "attach" else attached_disk(bench, owner, instance_id)
+    call = next_call(bench, owner)
+    with bench.holding():
+        match how:
+            case "attach":
+                attaching.attach_disks(bench.cloud, call, instance_id, [disk_id])
+            case "detach":
+                attaching.detach_disks(bench.cloud, call, [disk_id])
+            case _:
+                resizing.resize_instance_disk(bench.cloud, call, instance_id, InstanceDiskSize(20), online=True)
+        reconcile(bench.cloud, bench.workflows)
+        assert disk_row(bench, disk_id).state not in {DiskState.ATTACHED, DiskState.UNATTACHED}
+    interrupt(bench)
+
+    for _ in range(2):
+        reconcile(bench.cloud, bench.workflows)
+
+    action = {"attach": "AttachDisks", "detach": "DetachDisks", "resize": "ResizeInstanceDisks"}[how]
+    assert task_of(bench, owner, disk_id, action).error == "The service was interrupted."
+    assert task_of(bench, owner, disk_id, action).state is TaskState.FAILED
+    assert disk_row(bench, disk_id).state is (DiskState.UNATTACHED if how == "attach" else DiskState.ATTACHED)
+    assert (disk_id in machine_disks(bench, instance_id)) == (how != "attach")
+    wanted = OperationState.FAILED if how == "resize" else OperationState.SUCCESS
+    assert bench.instance_row(instance_id).latest_operation_state is wanted
+
+
+def test_what_is_left_of_a_disk_that_was_given_back_is_removed(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    instance_id = bench.instance(owner)
+    disk_id, kept = attached_disk(bench, owner, instance_id), attached_disk(bench, owner, instance_id)
+    attaching.detach_disks(bench.cloud, next_call(bench, owner), [disk_id, kept])
+    with bench.holding():
+        disk_changes.terminate_disks(bench.cloud, owner, [disk_id])
+    lose(bench)
+    assert bench.machines.loose() == {disk_id, kept}
+
+    reconcile(bench.cloud, bench.workflows)
+
+    assert bench.machines.loose() == {kept}
+
+
+def test_a_machine_gets_back_a_disk_that_its_row_says_it_has(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    instance_id = bench.instance(owner)
+    disk_id = attached_disk(bench, owner, instance_id)
+    spec = bench.machines.spec(instance_id)
+    bench.machines.prepare(replace(spec, disks=spec.disks[:1]))
+    assert bench.machines.loose() == {disk_id}
+
+    reconcile(bench.cloud, bench.workflows)
+
+    assert disk_id in machine_disks(bench, instance_id)
+    assert bench.machines.loose() == frozenset()
+
+
+def test_disks_of_a_launch_that_failed_go_with_it(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    with bench.holding():
+        order = run_order(bench.image(owner), data_disks=(DataDiskOrder(10, delete_with_instance=False),))
+        (instance_id,) = launches.run_instances(bench.cloud, owner, order)
+    ids = [disk.disk_id for disk in disks_of(bench, instance_id)]
+    interrupt(bench)
+    reconcile(bench.cloud, bench.workflows)
+    assert bench.instance_row(instance_id).state is InstanceState.LAUNCH_FAILED
+
+    bench.clock.advance(timedelta(hours=2))
+    reconcile(bench.cloud, bench.workflows)
+
+    with bench.cloud.catalog.read() as tx:
+        assert [tx.disks.get(DiskId(disk_id)) for disk_id in ids] == [None, None]

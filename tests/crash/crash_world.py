@@ -25,9 +25,9 @@ from linocut.catalog import Catalog
 from linocut.cli.failures import CommandFailed
 from linocut.cli.uploads import upload
 from linocut.cli.wire import Wire
-from linocut.model.ids import ImageId, InstanceId, Region, RootDigest
+from linocut.model.ids import DiskId, ImageId, InstanceId, Region, RootDigest
 from linocut.model.records import DiskUsage
-from linocut.model.states import ImageState, InstanceState, OperationState, SnapshotState
+from linocut.model.states import DiskState, ImageState, InstanceState, OperationState, SnapshotState
 from linocut.settings import Settings
 
 REGION: Final = Region("ap-guangzhou")
@@ -43,6 +43,7 @@ _SETTINGS: Final = {
 }
 _UNDER_WAY: Final = ("PENDING", "ENQUEUED", "DELAYED")
 _RUNNING_ON: Final = frozenset({ImageState.IMPORTING, ImageState.CREATING, ImageState.SYNCING, ImageState.EXPORTING})
+_DISK_SETTLED: Final = frozenset({DiskState.ATTACHED, DiskState.UNATTACHED})
 _SETTLED: Final = frozenset({InstanceState.RUNNING, InstanceState.STOPPED, InstanceState.LAUNCH_FAILED})
 
 
@@ -174,6 +175,22 @@ class World:
     def call_vpc(self, action: str, **parameters: object) -> dict[str, Any]:
         """Call a VPC action."""
         return self.wire._call(("vpc", "2017-03-12"), action, parameters)
+
+    def call_cbs(self, action: str, **parameters: object) -> dict[str, Any]:
+        """Call a CBS action."""
+        return self.wire.call_cbs(action, **parameters)
+
+    def new_disk(self) -> str:
+        """Return a blank disk of 10 GB that is attached to nothing."""
+        order = {"Placement": {"Zone": ZONE}, "DiskChargeType": "POSTPAID_BY_HOUR", "DiskType": "CLOUD_SSD", "DiskSize": 10}
+        return str(self.call_cbs("CreateDisks", **order)["DiskIdSet"][0])
+
+    def attached_disk(self, instance_id: str) -> str:
+        """Return a new disk that is attached to an instance."""
+        disk_id = self.new_disk()
+        self.call_cbs("AttachDisks", InstanceId=instance_id, DiskIds=[disk_id])
+        assert self.await_disk(disk_id) == DiskState.ATTACHED
+        return disk_id
 
     def import_image(self, url: str) -> str:
         """Begin an import and return the image's id."""
@@ -308,6 +325,21 @@ class World:
 
         return wait_until(f"{instance_id} settles", look)
 
+    def disk(self, disk_id: str) -> dict[str, Any] | None:
+        """Return a disk as its owner sees it, or None."""
+        found = self.call_cbs("DescribeDisks", DiskIds=[disk_id])["DiskSet"]
+        return found[0] if found else None
+
+    def await_disk(self, disk_id: str) -> str:
+        """Return the state that a disk comes to."""
+
+        def look() -> str | None:
+            disk = self.disk(disk_id)
+            assert disk is not None
+            return str(disk["DiskState"]) if disk["DiskState"] in _DISK_SETTLED else None
+
+        return wait_until(f"{disk_id} settles", look)
+
     def await_console(self, instance_id: str, wanted: bytes) -> None:
         """Wait until a guest prints something that it has not printed before."""
         offset = self.console(instance_id)[1]
@@ -366,6 +398,11 @@ class World:
         spec: dict[str, Any] = record["spec"]
         return spec
 
+    def loose(self) -> set[DiskId]:
+        """Return the disks that the host keeps for no machine."""
+        folder = self.state / "disks"
+        return {DiskId(entry.name) for entry in folder.iterdir()} if folder.is_dir() else set()
+
     def qemu_of(self, instance_id: str) -> int:
         """Return the process of an instance."""
         return int((self.state / "instances" / instance_id / "qemu.pid").read_text())
@@ -395,6 +432,7 @@ class World:
         with self.catalog() as catalog, catalog.read() as tx:
             images: list[str] = [image.image_id for image in tx.images.in_states(_RUNNING_ON)]
             images += [copy.snapshot_id for copy in tx.snapshot_copies.all()]
+            images += [disk.disk_id for disk in tx.disks.in_states(set(DiskState) - _DISK_SETTLED)]
             return images + [
                 instance.instance_id
                 for instance in tx.instances.in_states(InstanceState)
@@ -418,6 +456,8 @@ class World:
             assert tx.copies.under_way() == ()
             assert tx.snapshot_copies.all() == ()
             assert tx.tasks.running() == ()
+            without_instance = tx.disks.without_instance()
+        assert self.loose() <= without_instance
         self._assert_files({name for name, state in instances.items() if state is not InstanceState.LAUNCH_FAILED})
         self._assert_processes({name for name, state in instances.items() if state is InstanceState.RUNNING})
         for image in images:

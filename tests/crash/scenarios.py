@@ -327,6 +327,91 @@ def _check_opened(world: World, instance_id: str) -> None:
     assert not _is_open(world, instance_id)
 
 
+def _with_new_disk(world: World) -> str:
+    return f"{world.running_one()},{world.new_disk()}"
+
+
+def _with_disk(world: World) -> str:
+    instance_id = world.running_one()
+    return f"{instance_id},{world.attached_disk(instance_id)}"
+
+
+def _stopped_with_disk(world: World) -> str:
+    subject = _with_disk(world)
+    world.stopped_one()
+    return subject
+
+
+def _with_loose_disk(world: World) -> str:
+    subject = _stopped_with_disk(world)
+    instance_id, _, disk_id = subject.partition(",")
+    world.call_cbs("DetachDisks", DiskIds=[disk_id])
+    assert world.await_disk(disk_id) == "UNATTACHED"
+    world.power_on(instance_id)
+    return disk_id
+
+
+def _another_with_disk(world: World) -> str:
+    instance_id = world.another_one()
+    return f"{instance_id},{world.attached_disk(instance_id)}"
+
+
+def _on_disk(action: str, **parameters: object) -> Callable[[World, str], None]:
+    return lambda world, subject: attempt(world.call_cbs, action, DiskIds=[subject.rpartition(",")[2]], **parameters)
+
+
+def _attach(world: World, subject: str) -> None:
+    instance_id, _, disk_id = subject.partition(",")
+    attempt(world.call_cbs, "AttachDisks", InstanceId=instance_id, DiskIds=[disk_id])
+
+
+def _grow(world: World, subject: str) -> None:
+    attempt(world.call_cbs, "ResizeDisk", DiskId=subject.rpartition(",")[2], DiskSize=20)
+
+
+def _sizes(world: World, instance_id: str) -> dict[str, int]:
+    return {disk["disk_id"]: disk["size_bytes"] // GIB for disk in world.machine(instance_id)["disks"]}
+
+
+def _check_attached(world: World, subject: str, *, size_gb: int = 10) -> None:
+    """Assert that a disk is attached to a running instance, and take it from there again, for which this guest must be off."""
+    instance_id, _, disk_id = subject.partition(",")
+    assert world.await_disk(disk_id) == "ATTACHED"
+    assert _sizes(world, instance_id)[disk_id] == size_gb
+    _check_running(world, instance_id)
+    world.stopped_one()
+    world.call_cbs("DetachDisks", DiskIds=[disk_id])
+    _check_detached(world, subject)
+
+
+def _check_detached(world: World, subject: str) -> None:
+    instance_id, _, disk_id = subject.partition(",")
+    assert world.await_disk(disk_id) == "UNATTACHED"
+    assert disk_id not in _sizes(world, instance_id)
+    assert world.loose() == {disk_id}
+    world.power_on(instance_id)
+    _give_back(world, disk_id)
+
+
+def _give_back(world: World, disk_id: str) -> None:
+    world.call_cbs("TerminateDisks", DiskIds=[disk_id])
+    world.await_rest()
+    _check_given_back(world, disk_id)
+
+
+def _check_given_back(world: World, disk_id: str) -> None:
+    assert world.disk(disk_id) is None
+    assert world.loose() == set()
+
+
+def _check_gone_but_for_its_disk(world: World, subject: str) -> None:
+    instance_id, _, disk_id = subject.partition(",")
+    assert world.instance(instance_id) is None
+    assert world.await_disk(disk_id) == "UNATTACHED"
+    assert world.loose() == {disk_id}
+    _give_back(world, disk_id)
+
+
 def _check_gone(world: World, instance_id: str) -> None:
     assert world.instance(instance_id) is None
 
@@ -481,5 +566,27 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         World.another_one,
         lambda world, instance_id: attempt(world.call, "TerminateInstances", InstanceIds=[instance_id]),
         _check_gone,
+    ),
+    "terminating all but a disk": Scenario(
+        ("terminate-instance.destroy", "terminate-instance.forget"),
+        _another_with_disk,
+        lambda world, subject: attempt(world.call, "TerminateInstances", InstanceIds=[subject.partition(",")[0]]),
+        _check_gone_but_for_its_disk,
+    ),
+    "attaching a disk": Scenario(
+        ("attach-disk.start", "disk.plan", "attach-disk.plug"), _with_new_disk, _attach, _check_attached
+    ),
+    "detaching a disk": Scenario(
+        ("detach-disk.start", "detach-disk.unplug"), _stopped_with_disk, _on_disk("DetachDisks"), _check_detached
+    ),
+    "detaching a disk that the guest holds": Scenario(("disk.put-back",), _with_disk, _on_disk("DetachDisks"), _check_attached),
+    "growing a disk": Scenario(
+        ("expand-disk.start", "expand-disk.grow"),
+        _with_disk,
+        _grow,
+        lambda world, subject: _check_attached(world, subject, size_gb=20),
+    ),
+    "giving a disk back": Scenario(
+        ("drop-disk.start", "drop-disk.drop"), _with_loose_disk, _on_disk("TerminateDisks"), _check_given_back
     ),
 }

@@ -11,7 +11,15 @@ import pytest
 from crash_world import Worlds
 from scenarios import SCENARIOS
 
-from linocut.cloud.workflows import copies, exports, forwarding, images, instances, snapshot_copies  # noqa: F401  importing declares their steps
+from linocut.cloud.workflows import (  # noqa: F401  importing declares their steps
+    copies,
+    disks,
+    exports,
+    forwarding,
+    images,
+    instances,
+    snapshot_copies,
+)
 from linocut.cloud.workflows.durable import STEPS, WORKFLOWS
 
 

@@ -9,11 +9,11 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from linocut.catalog.disk_query import DiskQuery, ListedDisk, matching
 from linocut.catalog.history import History
 from linocut.catalog.page import Page
-from linocut.catalog.rows import batches, guarded_update, lost_race, record_of, values_of
+from linocut.catalog.rows import batches, guarded_update, lock_until_end, lost_race, record_of, values_of
 from linocut.catalog.schema import DISKS, INSTANCES, POLICY_DISKS, SNAPSHOTS
-from linocut.catalog.tags import drop_tags, tags_of
+from linocut.catalog.tags import drop_tags, put_tags, tags_of
 from linocut.model.ids import DiskId, InstanceId, Region, RootDigest, SnapshotId, Uin
-from linocut.model.records import Disk
+from linocut.model.records import Disk, Tag
 from linocut.model.states import DISK_MOVES, DiskState
 
 
@@ -36,23 +36,29 @@ class Disks:
         self._connection = connection
         self._history = history
 
-    def add_all(self, disks: Iterable[Disk]) -> None:
-        """Add disks, of instances that exist or of none."""
+    def lock_quota(self, uin: Uin, region: Region) -> None:
+        """Let only one transaction at a time count and add disks of this account and region."""
+        lock_until_end(self._connection, f"disk quota of {uin} in {region}")
+
+    def add_all(self, disks: Iterable[Disk], tags: tuple[Tag, ...] = ()) -> None:
+        """Add disks, of instances that exist or of none, each with these tags."""
         rows = [values_of(disk, DISKS) for disk in disks]
         if rows:
             self._connection.execute(insert(DISKS), rows)
             self._history.disks_changed(row["disk_id"] for row in rows)
+            put_tags(self._connection, {row["disk_id"]: tags for row in rows})
 
     def get(self, disk_id: DiskId) -> Disk | None:
         """Return the disk, whoever owns it; or None."""
         row = self._connection.execute(select(DISKS).where(DISKS.c.disk_id == disk_id)).mappings().first()
         return None if row is None else record_of(Disk, row)
 
-    def owned(self, uin: Uin, region: Region, disk_ids: Iterable[DiskId]) -> tuple[Disk, ...]:
-        """Return those of the disks that the account has in the region, and keep them as they are until the transaction ends."""
+    def owned(self, uin: Uin, region: Region, disk_ids: Iterable[DiskId], *, hold: bool = True) -> tuple[Disk, ...]:
+        """Return those of the disks that the account has in the region; held, they stay so until the transaction ends."""
         mine = (DISKS.c.owner == uin, DISKS.c.region == region, DISKS.c.disk_id.in_(tuple(disk_ids)))
-        query = select(DISKS).where(*mine).order_by(DISKS.c.disk_id).with_for_update()
-        return tuple(record_of(Disk, row) for row in self._connection.execute(query).mappings())
+        query = select(DISKS).where(*mine).order_by(DISKS.c.disk_id)
+        rows = self._connection.execute(query.with_for_update() if hold else query).mappings()
+        return tuple(record_of(Disk, row) for row in rows)
 
     def in_states(self, states: Iterable[DiskState]) -> tuple[Disk, ...]:
         """Return the disks in one of the states, whoever owns them, the oldest first."""
@@ -116,9 +122,11 @@ class Disks:
         self._history.disks_changed([disk.disk_id])
         return replace(disk, state=to, **changes)
 
-    def change(self, disk: Disk, *, name: str | None = None, delete_with_instance: bool | None = None) -> None:
+    def change(
+        self, disk: Disk, *, name: str | None = None, delete_with_instance: bool | None = None, portable: bool | None = None
+    ) -> None:
         """Change what may be changed in any state; what is None stays. Raises LostRace when the disk is gone."""
-        changes = {"name": name, "delete_with_instance": delete_with_instance}
+        changes = {"name": name, "delete_with_instance": delete_with_instance, "portable": portable}
         guarded_update(
             self._connection,
             DISKS.c.disk_id,
@@ -126,6 +134,15 @@ class Disks:
             {key: value for key, value in changes.items() if value is not None},
             guards=(),
         )
+
+    def grow(self, disk: Disk, size_gb: int) -> Disk:
+        """Make the disk larger, whose machine follows at its next start, and return it as it then is.
+
+        Raises LostRace when it is not as it was read.
+        """
+        guarded_update(self._connection, DISKS.c.disk_id, disk, {"size_gb": size_gb}, guards=("state", "size_gb"))
+        self._history.disks_changed([disk.disk_id])
+        return replace(disk, size_gb=size_gb)
 
     def synced(self, disk_id: DiskId, root: RootDigest | None, mark: str | None) -> None:
         """Remember the last tree taken from the disk, and the mark since which writes are recorded.

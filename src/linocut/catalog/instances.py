@@ -98,6 +98,12 @@ class Instances:
         }
         return tuple(found[instance_id] for instance_id in asked if instance_id in found)
 
+    def lock(self, ids: Iterable[InstanceId]) -> None:
+        """Let nobody else change these instances, or what disks they have, until the transaction ends."""
+        for batch in batches(sorted(ids)):
+            query = select(INSTANCES.c.instance_id).where(INSTANCES.c.instance_id.in_(batch)).order_by(INSTANCES.c.instance_id)
+            self._connection.execute(query.with_for_update())
+
     def list(self, query: InstanceQuery) -> Page[Instance]:
         """Return a page of the account's instances in the region, newest first."""
         conditions = matching(query)

@@ -373,7 +373,7 @@ CLIENT_TOKENS: Final = Table(
     an_id("region", primary_key=True),
     Column("token", String(128), primary_key=True),
     a_text("order_digest"),
-    Column("instance_ids", Ids, nullable=False),
+    Column("instance_ids", Ids, key="resource_ids", nullable=False),
     Column("created_at", UtcTime, nullable=False, index=True),
 )
 

@@ -99,6 +99,22 @@ class Snapshots:
         query = select(links.c.snapshot_id).where(links.c.image_id == image_id, ~elsewhere).order_by(links.c.position)
         return tuple(SnapshotId(snapshot_id) for snapshot_id in self._connection.scalars(query))
 
+    def being_taken(self, disk_ids: Iterable[DiskId]) -> frozenset[DiskId]:
+        """Return those of the disks of which a snapshot is being taken."""
+        of = (SNAPSHOTS.c.disk_id.in_(tuple(disk_ids)), SNAPSHOTS.c.state == SnapshotState.CREATING, ~SNAPSHOTS.c.is_copy)
+        return frozenset(self._connection.scalars(select(SNAPSHOTS.c.disk_id).where(*of, ~_never_comes())))
+
+    def passing_of(self, disk_ids: Iterable[DiskId]) -> tuple[SnapshotId, ...]:
+        """Return the snapshots of these disks that are not kept for ever, and hold them.
+
+        Those that images are made of, or that are shared, are not among them.
+        """
+        of = (SNAPSHOTS.c.disk_id.in_(tuple(disk_ids)), SNAPSHOTS.c.deadline.is_not(None))
+        of_image = exists().where(IMAGE_SNAPSHOTS.c.snapshot_id == SNAPSHOTS.c.snapshot_id)
+        is_shared = exists().where(SNAPSHOT_SHARES.c.snapshot_id == SNAPSHOTS.c.snapshot_id)
+        query = select(SNAPSHOTS.c.snapshot_id).where(*of, SNAPSHOTS.c.state == SnapshotState.NORMAL, ~of_image, ~is_shared)
+        return tuple(self._connection.scalars(query.order_by(SNAPSHOTS.c.snapshot_id).with_for_update()))
+
     def images_of(self, snapshot_id: SnapshotId) -> tuple[ImageId, ...]:
         """Return the images that are made of this snapshot."""
         links = IMAGE_SNAPSHOTS.c

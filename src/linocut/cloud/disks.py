@@ -1,15 +1,18 @@
-"""Disks: list them. Source: CBS DescribeDisks."""
+"""Disks: list them, and find those that an operation may begin on. Source: CBS DescribeDisks."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from linocut.catalog import DiskQuery as CatalogQuery
-from linocut.catalog import ListedDisk, Page
+from linocut.catalog import ListedDisk, Page, Tx
 from linocut.cloud import listing
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.listing import BlockQuery
 from linocut.model import errors
-from linocut.model.ids import is_id
+from linocut.model.ids import DiskId, is_id
+from linocut.model.records import Disk
+from linocut.model.states import DiskState
 
 __all__ = ["BlockQuery", "ListedDisk", "Page"]
 
@@ -65,3 +68,43 @@ def list_disks(cloud: Cloud, caller: Caller, query: BlockQuery) -> Page[ListedDi
                 limit=query.limit,
             )
         )
+
+
+def owned_disks(tx: Tx, caller: Caller, disk_ids: Sequence[str], *, most: int, hold: bool = True) -> tuple[Disk, ...]:
+    """Return disks of the caller's, each once, in their order; held, they stay as they are until the transaction ends.
+
+    Raises ParameterMissing, TooManyValues, InvalidValue, DiskNotFound.
+    """
+    if not disk_ids:
+        raise errors.ParameterMissing("DiskIds is empty.")
+    listing.check_count("DiskIds", disk_ids, most)
+    for disk_id in disk_ids:
+        if not is_id("disk", disk_id):
+            raise errors.InvalidValue(f"{disk_id!r} is no disk id.")
+    wanted = tuple(DiskId(disk_id) for disk_id in dict.fromkeys(disk_ids))
+    found = {disk.disk_id: disk for disk in tx.disks.owned(caller.account.uin, caller.region, wanted, hold=hold)}
+    for disk_id in wanted:
+        if disk_id not in found:
+            raise errors.DiskNotFound(f"There is no disk {disk_id}.")
+    return tuple(found[disk_id] for disk_id in wanted)
+
+
+def require_settled(tx: Tx, disks: Sequence[Disk]) -> None:
+    """Raise DiskBusy where a disk is in transition, and SnapshotUnderWay where a snapshot of one is being taken."""
+    for disk in disks:
+        if disk.state not in {DiskState.ATTACHED, DiskState.UNATTACHED}:
+            raise errors.DiskBusy(f"Disk {disk.disk_id} is {disk.state}.")
+    require_untaken(tx, disks)
+
+
+def require_untaken(tx: Tx, disks: Sequence[Disk]) -> None:
+    """Raise SnapshotUnderWay where a snapshot of one of the disks is being taken."""
+    for disk_id in sorted(tx.snapshots.being_taken([disk.disk_id for disk in disks])):
+        raise errors.SnapshotUnderWay(f"A snapshot of disk {disk_id} is being taken.")
+
+
+def require_unattached(disks: Sequence[Disk]) -> None:
+    """Raise DiskIsAttached where a disk is attached to an instance."""
+    for disk in disks:
+        if disk.state is DiskState.ATTACHED:
+            raise errors.DiskIsAttached(f"Disk {disk.disk_id} is attached to instance {disk.instance_id}.")

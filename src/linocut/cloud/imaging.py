@@ -8,6 +8,7 @@ from linocut.catalog import Tx
 from linocut.cloud import listing, tasks
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
+from linocut.cloud.instances import require_settled_disks
 from linocut.cloud.new_images import DryRunPassed, add_new_image, end_dry_run, new_snapshot, take_quota
 from linocut.model import errors, rules
 from linocut.model.ids import DiskId, ImageId, InstanceId, SnapshotId, is_id, new_id
@@ -218,6 +219,7 @@ def _sysprep_refused(platform: str) -> errors.ParameterUnsupported:
 
 
 def _instance_to_image(tx: Tx, caller: Caller, instance_id: str) -> Instance:
+    tx.instances.lock([InstanceId(instance_id)])
     found = tx.instances.owned(caller.account.uin, caller.region, [InstanceId(instance_id)])
     if not found:
         raise errors.InstanceNotFound(f"There is no instance {instance_id}.")
@@ -228,6 +230,7 @@ def _instance_to_image(tx: Tx, caller: Caller, instance_id: str) -> Instance:
         raise errors.InstanceStateForbids(f"Instance {instance_id} is {instance.state}.", state=instance.state)
     if instance.is_half_reinstalled:
         raise errors.ReinstallFailed(f"Instance {instance_id} has no whole system disk: start or reinstall it.")
+    require_settled_disks(tx, [instance])
     return instance
 
 

@@ -14,7 +14,7 @@ from linocut.machines import ConsoleChunk, MachineGone
 from linocut.model import errors
 from linocut.model.ids import InstanceId, is_id
 from linocut.model.records import Disk, Instance
-from linocut.model.states import InstanceState, OperationState
+from linocut.model.states import DiskState, InstanceState, OperationState
 
 __all__ = ["ConsoleChunk", "InstanceQuery", "InstanceView", "StopHow"]
 
@@ -140,7 +140,7 @@ def reboot_instances(cloud: Cloud, caller: Caller, ids: Sequence[str], *, how: S
 
 
 def terminate_instances(cloud: Cloud, caller: Caller, ids: Sequence[str]) -> None:
-    """End instances and drop their disks, all or none. Raises as stop_instances, and InstanceProtected.
+    """End instances, with those of their disks that end with them, all or none. Raises as stop_instances, and InstanceProtected.
 
     Source: CVM TerminateInstances.
     """
@@ -203,8 +203,25 @@ def _begin(
 def idle_instances(tx: Tx, caller: Caller, ids: Sequence[str], allowed: Callable[[InstanceState], bool]) -> tuple[Instance, ...]:
     """Return instances of the caller's, each once, that are in an allowed state and on which nothing is under way.
 
-    Raises ParameterMissing, TooManyValues, InstanceIdMalformed, InstanceNotFound, InstanceStateForbids, TaskRunning.
+    Nothing begins on them until the transaction ends. Raises ParameterMissing, TooManyValues, InstanceIdMalformed,
+    InstanceNotFound, InstanceStateForbids, TaskRunning.
     """
+    instances = quiet_instances(tx, caller, ids, allowed)
+    require_settled_disks(tx, instances)
+    return instances
+
+
+def require_settled_disks(tx: Tx, instances: Sequence[Instance]) -> None:
+    """Raise TaskRunning where a disk of one of these instances is coming, going, growing or rolled back."""
+    for instance_id, disks in tx.disks.of([instance.instance_id for instance in instances]).items():
+        for disk in disks:
+            if disk.state is not DiskState.ATTACHED:
+                raise errors.TaskRunning(f"Disk {disk.disk_id} of instance {instance_id} is {disk.state}.")
+
+
+def quiet_instances(tx: Tx, caller: Caller, ids: Sequence[str], allowed: Callable[[InstanceState], bool]) -> tuple[Instance, ...]:
+    """Return instances as idle_instances does, of which disks may come and go. Raises as it does."""
+    tx.instances.lock(InstanceId(instance_id) for instance_id in ids)
     instances = owned_instances(tx, caller, ids)
     for instance in instances:
         name = instance.instance_id

@@ -15,7 +15,15 @@ from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.images import visible_image
 from linocut.cloud.logins import Login, LoginOrder, check_login
-from linocut.cloud.ordered_disks import DataDiskOrder, PlannedDisk, SystemDiskOrder, disks_of, plan_disks, require_runnable
+from linocut.cloud.ordered_disks import (
+    DataDiskOrder,
+    PlannedDisk,
+    SystemDiskOrder,
+    disks_of,
+    plan_disks,
+    require_runnable,
+    take_disk_quota,
+)
 from linocut.cloud.placements import NetworkOrder, Placement, draw_addresses, find_placement, room
 from linocut.model import errors, rules
 from linocut.model.ids import InstanceId, new_id
@@ -104,6 +112,7 @@ def run_instances(cloud: Cloud, caller: Caller, order: RunOrder) -> tuple[Instan
         plan = _plan(cloud, tx, caller, order)
         tx.instances.lock_capacity()
         count = _fitting(cloud, tx, plan, least)
+        take_disk_quota(cloud, caller, tx, count * len(plan.disks))
         if order.dry_run:
             return ()
         addresses = draw_addresses(cloud, tx, plan.placement, count)
@@ -130,13 +139,14 @@ def _known_token(cloud: Cloud, caller: Caller, tx: Tx, token: str, digest: str) 
     known = tx.tokens.get(caller.account.uin, caller.region, token)
     if known is None:
         return ()
-    alive = tx.instances.owned(caller.account.uin, caller.region, known.instance_ids)
+    ids = tuple(InstanceId(instance_id) for instance_id in known.resource_ids)
+    alive = tx.instances.owned(caller.account.uin, caller.region, ids)
     if all(instance.state is InstanceState.TERMINATING for instance in alive):
         tx.tokens.remove(known)
         return ()
     if known.order_digest != digest:
         raise errors.ClientTokenReused("ClientToken was used for another request.")
-    return known.instance_ids
+    return ids
 
 
 def _plan(cloud: Cloud, tx: Tx, caller: Caller, order: RunOrder) -> _Plan:

@@ -1,4 +1,4 @@
-"""The disks that a launch orders: a system disk on the image's, and data disks on snapshots or blank ones."""
+"""The disks that are ordered: a launch's system disk on the image's, and data disks of snapshots or blank ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from linocut.model.records import Disk, DiskUsage, Image, Instance, Snapshot
 from linocut.model.states import DiskState, SnapshotState
 
 _DEFAULT_SYSTEM_GB: Final = 50
-_LARGEST_SYSTEM_GB: Final = 2048
-_LARGEST_DATA_GB: Final = 32_000
-_DATA_STEP_GB: Final = 10
+LARGEST_SYSTEM_GB: Final = 2048
+LARGEST_DATA_GB: Final = 32_000
+DATA_STEP_GB: Final = 10
 _DATA_DISKS: Final = 21
 _TYPES: Final = frozenset(
     {"LOCAL_BASIC", "LOCAL_SSD", "CLOUD_BASIC", "CLOUD_PREMIUM", "CLOUD_SSD", "CLOUD_BSSD", "CLOUD_HSSD", "CLOUD_TSSD"}
@@ -43,6 +43,7 @@ class DataDiskOrder:
     disk_type: str = ""
     snapshot_id: str = ""
     name: str = ""
+    delete_with_instance: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class PlannedDisk:
     disk_type: str
     name: str
     snapshot: Snapshot | None
+    delete_with_instance: bool = True
 
 
 def plan_disks(
@@ -74,11 +76,40 @@ def plan_disks(
         data = [DataDiskOrder(disk_type=system.disk_type, snapshot_id=snapshot_id) for snapshot_id in of_image]
     named = _named_snapshots(tx, caller, [one.snapshot_id for one in data if one.snapshot_id], of_image)
     planned = [
-        _plan_data_disk(one, named.get(one.snapshot_id), f"DataDisks.{position}")
+        plan_data_disk(one, named.get(one.snapshot_id), f"DataDisks.{position}.")
         for position, one in enumerate(data)
         if one.size_gb or one.snapshot_id
     ]
     return (_plan_system_disk(system, image, of_system), *planned)
+
+
+def plan_data_disk(order: DataDiskOrder, snapshot: Snapshot | None, prefix: str = "") -> PlannedDisk:
+    """Return the data disk that an order means, whose parameters begin with `prefix`.
+
+    Raises SnapshotLargerThanDisk, ValueOutOfRange, InvalidValue, ValueTooLong.
+    """
+    least_gb = 0 if snapshot is None else -(-snapshot.size_bytes // _GIB)
+    size_gb = order.size_gb or least_gb
+    if snapshot is not None and 0 < size_gb < least_gb:
+        raise errors.SnapshotLargerThanDisk(f"{prefix}DiskSize is below the snapshot's {least_gb} GB.")
+    if size_gb != least_gb or not size_gb:
+        check_data_size(size_gb, prefix)
+    return PlannedDisk(
+        DiskUsage.DATA_DISK,
+        size_gb,
+        _disk_type(f"{prefix}DiskType", order.disk_type),
+        rules.disk_name(f"{prefix}DiskName", order.name),
+        snapshot,
+        order.delete_with_instance,
+    )
+
+
+def check_data_size(size_gb: int, prefix: str = "") -> None:
+    """Raise ValueOutOfRange unless a data disk may have this size."""
+    if size_gb % DATA_STEP_GB or not DATA_STEP_GB <= size_gb <= LARGEST_DATA_GB:
+        raise errors.ValueOutOfRange(
+            f"{prefix}DiskSize takes {DATA_STEP_GB} to {LARGEST_DATA_GB} GB in steps of {DATA_STEP_GB}, or its snapshot's size."
+        )
 
 
 def disks_of(cloud: Cloud, instance: Instance, planned: Sequence[PlannedDisk]) -> tuple[Disk, ...]:
@@ -100,13 +131,23 @@ def disks_of(cloud: Cloud, instance: Instance, planned: Sequence[PlannedDisk]) -
             base_snapshot=None if disk.snapshot is None else disk.snapshot.snapshot_id,
             synced_root=None,
             synced_mark=None,
-            delete_with_instance=True,
+            delete_with_instance=disk.delete_with_instance,
             created_at=instance.created_at,
             portable=disk.usage is DiskUsage.DATA_DISK,
             charge_type=instance.charge_type,
         )
         for position, disk in enumerate(planned)
     )
+
+
+def take_disk_quota(cloud: Cloud, caller: Caller, tx: Tx, count: int) -> None:
+    """Make sure of a place for so many more disks until the transaction ends. Raises DiskQuotaExceeded."""
+    tx.disks.lock_quota(caller.account.uin, caller.region)
+    present = tx.disks.count(caller.account.uin, caller.region)
+    if present + count > cloud.settings.disk_quota:
+        raise errors.DiskQuotaExceeded(
+            f"You have {present} disks in {caller.region} already, of {cloud.settings.disk_quota} that you may have."
+        )
 
 
 def require_runnable(image: Image) -> None:
@@ -119,8 +160,8 @@ def check_system_size(size_gb: int, image: Image) -> int:
     """Return the size of a system disk of this image. Raises DiskTooSmall, ValueOutOfRange."""
     if size_gb < image.size_gb:
         raise errors.DiskTooSmall(f"SystemDisk.DiskSize is below the image's {image.size_gb} GB.")
-    if size_gb > _LARGEST_SYSTEM_GB:
-        raise errors.ValueOutOfRange(f"SystemDisk.DiskSize is above {_LARGEST_SYSTEM_GB} GB.")
+    if size_gb > LARGEST_SYSTEM_GB:
+        raise errors.ValueOutOfRange(f"SystemDisk.DiskSize is above {LARGEST_SYSTEM_GB} GB.")
     return size_gb
 
 
@@ -131,24 +172,6 @@ def _plan_system_disk(order: SystemDiskOrder, image: Image, snapshot: Snapshot) 
         size_gb,
         _disk_type("SystemDisk.DiskType", order.disk_type),
         rules.disk_name("SystemDisk.DiskName", order.name),
-        snapshot,
-    )
-
-
-def _plan_data_disk(order: DataDiskOrder, snapshot: Snapshot | None, path: str) -> PlannedDisk:
-    least_gb = 0 if snapshot is None else -(-snapshot.size_bytes // _GIB)
-    size_gb = order.size_gb or least_gb
-    if snapshot is not None and 0 < size_gb < least_gb:
-        raise errors.SnapshotLargerThanDisk(f"{path}.DiskSize is below the snapshot's {least_gb} GB.")
-    if size_gb != least_gb and (size_gb % _DATA_STEP_GB or not _DATA_STEP_GB <= size_gb <= _LARGEST_DATA_GB):
-        raise errors.ValueOutOfRange(
-            f"{path}.DiskSize takes {_DATA_STEP_GB} to {_LARGEST_DATA_GB} GB in steps of {_DATA_STEP_GB}, or its snapshot's size."
-        )
-    return PlannedDisk(
-        DiskUsage.DATA_DISK,
-        size_gb,
-        _disk_type(f"{path}.DiskType", order.disk_type),
-        rules.disk_name(f"{path}.DiskName", order.name),
         snapshot,
     )
 

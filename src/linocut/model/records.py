@@ -386,13 +386,16 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class ClientToken:
-    """A launch that may be asked for again: the same token gives the same instances."""
+    """What was made by a call that may be repeated: the same token gives the same instances, or the same disks.
+
+    `token` is the client's, behind the action's name and a colon where that is not RunInstances.
+    """
 
     owner: Uin
     region: Region
     token: str
     order_digest: str
-    instance_ids: tuple[InstanceId, ...]
+    resource_ids: tuple[str, ...]
     created_at: datetime
 
 

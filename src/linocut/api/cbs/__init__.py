@@ -2,11 +2,27 @@
 
 from typing import Final
 
-from linocut.api.cbs import disks, snapshot_copies, snapshot_policies, snapshot_sharing, snapshots
+from linocut.api.cbs import (
+    disk_changes,
+    disk_offers,
+    disks,
+    snapshot_copies,
+    snapshot_policies,
+    snapshot_sharing,
+    snapshots,
+)
 from linocut.api.table import Service
 
 CBS: Final = Service(
     name="cbs",
     version="2017-03-12",
-    actions=(*disks.ACTIONS, *snapshots.ACTIONS, *snapshot_policies.ACTIONS, *snapshot_sharing.ACTIONS, *snapshot_copies.ACTIONS),
+    actions=(
+        *disks.ACTIONS,
+        *disk_changes.ACTIONS,
+        *disk_offers.ACTIONS,
+        *snapshots.ACTIONS,
+        *snapshot_policies.ACTIONS,
+        *snapshot_sharing.ACTIONS,
+        *snapshot_copies.ACTIONS,
+    ),
 )

@@ -109,7 +109,7 @@ def _disk(listed: ListedDisk, policies: Sequence[str] | None) -> Disk:
         instance_id_list=() if disk.instance_id is None else (disk.instance_id,),
         last_attach_ins_id=disk.instance_id or disk.last_instance or "",
         portable=disk.portable,
-        attached=disk.instance_id is not None,
+        attached=disk.instance_id is not None and disk.state is not DiskState.ATTACHING,
         rollbacking=disk.state is DiskState.ROLLBACKING,
         delete_with_instance=disk.delete_with_instance,
         create_time=beijing_time(disk.created_at),

@@ -23,7 +23,7 @@ from linocut.api.cvm.networks import (
 )
 from linocut.api.cvm.shapes import Ids, TagSpecification, tags_for
 from linocut.api.envelope import Answer, Shape
-from linocut.api.parameters import AsksNothing, Int, is_empty, is_just, is_one_of, never_asks
+from linocut.api.parameters import AsksNothing, Int, is_empty, is_one_of, never_asks
 from linocut.api.table import Action
 from linocut.cloud import instances, launches
 from linocut.cloud.caller import Caller
@@ -57,6 +57,7 @@ class DataDisk(Shape):
     disk_type: str = ""
     snapshot_id: str = ""
     disk_name: str = ""
+    delete_with_instance: bool = True
 
 
 class LoginSettings(Shape):
@@ -109,7 +110,6 @@ UNSUPPORTED_IN_RUN: Final[Mapping[str, AsksNothing]] = {
     "SystemDisk.Encrypt": is_empty,
     "SystemDisk.KmsKeyId": is_empty,
     "DataDisks.DiskId": is_empty,
-    "DataDisks.DeleteWithInstance": is_just(harmless=True),
     "DataDisks.Encrypt": is_empty,
     "DataDisks.KmsKeyId": is_empty,
     "DataDisks.ThroughputPerformance": is_empty,
@@ -170,7 +170,8 @@ class RebootInstances(Shape):
 class TerminateInstances(Shape):
     """Which instances.
 
-    No address outlives its instance and there are no prepaid disks, so both ways of releasing them come true.
+    No address outlives its instance and there are no prepaid disks, so both ways of releasing them come true. Data disks that do
+    not end with it stay, attached to nothing.
     """
 
     instance_ids: Ids
@@ -204,7 +205,8 @@ def launch_order(request: Launch) -> RunOrder:
         system_disk_gb=request.system_disk.disk_size or None,
         system_disk_name=request.system_disk.disk_name,
         data_disks=tuple(
-            DataDiskOrder(disk.disk_size, disk.disk_type, disk.snapshot_id, disk.disk_name) for disk in request.data_disks
+            DataDiskOrder(disk.disk_size, disk.disk_type, disk.snapshot_id, disk.disk_name, disk.delete_with_instance)
+            for disk in request.data_disks
         ),
         password=login.password,
         key_ids=login.key_ids,
@@ -309,6 +311,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
                 errors.ParameterConflict: "InvalidParameter.ParameterConflict",
                 errors.CapacityExhausted: "ResourceInsufficient.SpecifiedInstanceType",
                 errors.DiskSpaceExhausted: "ResourceInsufficient.CloudDiskUnavailable",
+                errors.DiskQuotaExceeded: "ResourceInsufficient.CloudDiskUnavailable",
             },
         ),
     ),

@@ -174,6 +174,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
                 errors.ParameterConflict: "InvalidParameterCombination",
                 errors.KeyPairOnWindows: "InvalidParameterCombination",
                 errors.CapacityExhausted: "ResourcesSoldOut.SpecifiedInstanceType",
+                errors.DiskQuotaExceeded: "ResourcesSoldOut.SpecifiedInstanceType",
                 **dict.fromkeys(_INVALID_IN_RUN, "InvalidParameterValue"),
             },
         ),

@@ -75,7 +75,7 @@ def reboot_instance_hard(instance_id: str) -> None:
 
 @workflow("terminate-instance")
 def terminate_instance(instance_id: str) -> None:
-    """End an instance and drop its disks."""
+    """End an instance, with those of its disks that end with it."""
     gone = destroy(instance_id)
     if not isinstance(gone, Failed):
         forget(instance_id)
@@ -191,13 +191,16 @@ def settle(cloud: Cloud, instance_id: str, reason: str) -> None:
 
 @step("terminate-instance.destroy")
 def destroy(cloud: Cloud, instance_id: str) -> None:
-    """Remove the machine with all its files."""
-    cloud.machines.destroy(InstanceId(instance_id))
+    """Remove the machine with all its files, but for the disks that do not end with it."""
+    known = InstanceId(instance_id)
+    with cloud.catalog.read() as tx:
+        stay = [disk.disk_id for disk in tx.disks.of([known])[known] if not disk.delete_with_instance]
+    cloud.machines.destroy(known, keep=stay)
 
 
 @step("terminate-instance.forget")
 def forget(cloud: Cloud, instance_id: str) -> None:
-    """Remove the rows of the instance and its disks."""
+    """Remove the rows of the instance and of its disks; those that do not end with it are attached to nothing then."""
     with cloud.catalog.begin() as tx:
         instance = tx.instances.find(InstanceId(instance_id))
         if instance is not None:

@@ -19,6 +19,7 @@ from linocut.cloud.arrivals import wanted_elsewhere
 from linocut.cloud.context import Cloud
 from linocut.cloud.uploads import remove_stale
 from linocut.cloud.workflows.copies import fail_copy
+from linocut.cloud.workflows.disks import MOVING, follow_rows, give_up, is_operation_on
 from linocut.cloud.workflows.durable import Engine, Progress
 from linocut.cloud.workflows.exports import end_export
 from linocut.cloud.workflows.forwarding import follow_groups
@@ -29,9 +30,11 @@ from linocut.machines import MachineState
 from linocut.model.errors import LostRace
 from linocut.model.ids import ImageId, InstanceId
 from linocut.model.records import Instance
-from linocut.model.states import ImageState, InstanceState, OperationState
+from linocut.model.states import DiskState, ImageState, InstanceState, OperationState
 
 _FAILED_LAUNCH_LIFE: Final = timedelta(hours=1)
+_OWN_DISKS: Final = (InstanceState.PENDING, InstanceState.LAUNCH_FAILED, InstanceState.TERMINATING)
+"""States whose workflow sees to the instance's disks itself."""
 _LOST: Final = "The service was interrupted."
 _log = structlog.get_logger(__name__)
 
@@ -42,8 +45,10 @@ def reconcile(cloud: Cloud, engine: Engine) -> None:
     _reconcile_copies(cloud, engine)
     _reconcile_snapshot_copies(cloud, engine)
     _reconcile_exports(cloud, engine)
+    _reconcile_disks(cloud, engine)
     _reconcile_instances(cloud, engine)
     _remove_strange_machines(cloud)
+    _reconcile_loose(cloud)
     _remove_strange_files(cloud)
     remove_stale(cloud)
     tasks.remove_old(cloud)
@@ -131,6 +136,39 @@ def _reconcile_snapshot_copies(cloud: Cloud, engine: Engine) -> None:
                     pass
 
 
+def _reconcile_disks(cloud: Cloud, engine: Engine) -> None:
+    """Start what disks in transition wait for, and put those back whose work was lost; a launch moves its own disks on."""
+    with cloud.catalog.read() as tx:
+        disks = tx.disks.in_states(MOVING)
+        launched = {instance.instance_id for instance in tx.instances.in_states(_OWN_DISKS)}
+    for disk in disks:
+        if disk.instance_id is None or disk.instance_id in launched:
+            continue
+        with _alone(disk.disk_id):
+            match engine.progress(MOVING[disk.state], disk.disk_id, key=disk.request_id):
+                case Progress.UNKNOWN:
+                    engine.start(MOVING[disk.state], disk.disk_id, key=disk.request_id)
+                case Progress.ENDED:
+                    give_up(cloud, disk.disk_id, disk.request_id, _LOST)
+                case Progress.UNDER_WAY:
+                    pass
+
+
+def _reconcile_loose(cloud: Cloud) -> None:
+    """Remove what the host keeps of disks that are no more, and give disks to the machines whose rows have them."""
+    loose = cloud.machines.loose()
+    with cloud.catalog.read() as tx:  # after the host: what it keeps of a new disk has a row
+        rows = {disk_id: tx.disks.get(disk_id) for disk_id in loose}
+    for disk_id, disk in rows.items():
+        with _alone(disk_id):
+            if disk is None:
+                _log.warning("what is left of a disk is removed", disk=disk_id)
+                cloud.machines.drop_disk(disk_id)
+            elif disk.state is DiskState.ATTACHED and disk.instance_id is not None:
+                _log.warning("disk is given to its machine again", disk=disk_id, instance=disk.instance_id)
+                follow_rows(cloud, disk.instance_id)
+
+
 def _reconcile_instances(cloud: Cloud, engine: Engine) -> None:
     with cloud.catalog.read() as tx:
         instances = tx.instances.in_states(InstanceState)
@@ -148,7 +186,7 @@ def _reconcile_instances(cloud: Cloud, engine: Engine) -> None:
 def _reconcile_settled(cloud: Cloud, engine: Engine, instance: Instance) -> None:
     """Mend an instance that is RUNNING or STOPPED, if its machine is not or its operation was lost."""
     if not _is_idle(instance):
-        if not _is_being_imaged(cloud, instance, engine):
+        if not _is_being_imaged(cloud, instance, engine) and not _has_moving_disk(cloud, instance):
             settle_row(cloud, instance.instance_id, _LOST)
         return
     if is_alive(cloud, instance.instance_id) != (instance.state is InstanceState.RUNNING):
@@ -166,6 +204,13 @@ def _is_being_imaged(cloud: Cloud, instance: Instance, engine: Engine) -> bool:
         image.state is ImageState.CREATING or engine.progress("create-image", image.image_id) is Progress.UNDER_WAY
         for image in images
     )
+
+
+def _has_moving_disk(cloud: Cloud, instance: Instance) -> bool:
+    """Tell whether the operation on an instance is one on a disk of its, which says how it ends."""
+    with cloud.catalog.read() as tx:
+        disks = tx.disks.of([instance.instance_id])[instance.instance_id]
+    return any(disk.state in MOVING and is_operation_on(instance, disk) for disk in disks)
 
 
 def _reconcile_moving(cloud: Cloud, engine: Engine, instance: Instance) -> None:
@@ -221,6 +266,7 @@ def _candidates(instance: Instance) -> tuple[tuple[str, str], ...]:
 def _remove_failed_launch(cloud: Cloud, instance: Instance) -> None:
     if instance.created_at < cloud.now() - _FAILED_LAUNCH_LIFE:
         with cloud.catalog.begin() as tx:
+            tx.disks.remove(disk.disk_id for disk in tx.disks.of([instance.instance_id])[instance.instance_id])
             tx.instances.remove(instance.instance_id)
 
 

@@ -99,5 +99,25 @@ class SnapshotUnfinished(Conflict):
     """The snapshot's content is still to come."""
 
 
+class SnapshotUnderWay(Conflict):
+    """A snapshot of the disk is being taken."""
+
+
+class DiskBusy(Conflict):
+    """The disk is in transition, or its instance is."""
+
+
+class DiskIsAttached(Conflict):
+    """The disk is attached to an instance."""
+
+
+class DiskNotAttached(Conflict):
+    """The disk is attached to no instance, or to another one than was named."""
+
+
+class DiskSnapshotGone(Conflict):
+    """The snapshot that the disk was made of is gone."""
+
+
 class UploadIncomplete(Conflict):
     """The upload has not arrived whole."""

@@ -27,6 +27,14 @@ class CapacityExhausted(Exhausted):
     """The hosts have no room for these instances."""
 
 
+class DiskQuotaExceeded(Exhausted):
+    """The account has as many disks in the region as it may."""
+
+
+class DisksOfInstanceExceeded(Exhausted):
+    """An instance has as many data disks as it may."""
+
+
 class ZoneSoldOut(Exhausted):
     """The zone takes no new instances."""
 

@@ -179,6 +179,10 @@ class SnapshotIdMalformed(Malformed):
     """The text is no snapshot id."""
 
 
+class DiskInOtherZone(Malformed):
+    """The disk and the instance are in two zones."""
+
+
 class SnapshotLargerThanDisk(Malformed):
     """A data disk is smaller than the snapshot that it is made of."""
 

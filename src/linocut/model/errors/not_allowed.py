@@ -63,6 +63,14 @@ class TemporaryKeyNotAllowed(NotAllowed):
     """Temporary credentials may not do this."""
 
 
+class DiskNotPortable(NotAllowed):
+    """The disk stays with its instance."""
+
+
+class DiskUnsuitable(NotAllowed):
+    """This is not done with such a disk."""
+
+
 class InstanceProtected(NotAllowed):
     """The instance is protected against termination."""
 
