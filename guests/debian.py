@@ -39,7 +39,7 @@ _ROOT: Final = Partition(disk_image.LINUX, MIB, _SIZE - MIB)
 _PACKAGES: Final = (
     *("linux-image-cloud-amd64", "grub-pc", "initramfs-tools", "lz4"),
     *("systemd-sysv", "systemd-resolved", "systemd-timesyncd", "udev", "dbus", "libpam-systemd"),
-    *("cloud-init", "cloud-guest-utils", "fdisk", "e2fsprogs"),
+    *("cloud-init", "cloud-guest-utils", "fdisk", "e2fsprogs", "qemu-guest-agent"),
     *("openssh-server", "openssh-sftp-server", "sudo"),
     *("ca-certificates", "curl", "iproute2", "iputils-ping", "netbase", "tzdata"),
     *("less", "procps", "psmisc", "vim-tiny", "bash-completion"),

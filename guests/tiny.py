@@ -10,10 +10,11 @@ by BIOS from its own disk, reads the config drive as a cloud image would, keeps 
 - the power button, at once.
 
 The disk: a master boot record, a FAT partition with the kernel and an initramfs of one program, and the ext4 root. With `--uefi`
-it has a GUID partition table instead, and boots by UEFI alone: the FAT partition holds systemd-boot.
+it has a GUID partition table instead, and boots by UEFI alone: the FAT partition holds systemd-boot. With `--agent` QEMU's guest
+agent runs in it.
 Needs no root and no loop device. What it is made of is in tiny_root/.
 
-    python guests/tiny.py OUT.qcow2 [--size-gb N] [--fill-mb N] [--raw] [--uefi]
+    python guests/tiny.py OUT.qcow2 [--size-gb N] [--fill-mb N] [--raw] [--uefi] [--agent]
 """
 
 import argparse
@@ -70,6 +71,7 @@ _MODULES: Final = {
     "net": ("virtio_net",),
     "late": ("virtio-rng", "isofs", "button", "evdev"),
     "cdrom": ("ata_piix", "virtio_scsi", "sr_mod"),
+    "agent": ("virtio_console",),
 }
 """What /etc/rc and the initramfs load, by the moment at which they do; a kernel may have some built in."""
 
@@ -93,6 +95,18 @@ _SSH_LIBRARIES: Final = (
     "libtommath.so.1",
     "libz.so.1",
 )
+_AGENT_PACKAGES: Final = ("qemu-guest-agent", "libglib2.0-0", "liburing2", "libnuma1", "libpcre2-8-0", "libudev1")
+_AGENT_PROGRAM: Final = "usr/sbin/qemu-ga"
+_AGENT_LIBRARIES: Final = (
+    "libglib-2.0.so.0",
+    "libgmodule-2.0.so.0",
+    "libm.so.6",
+    "libnuma.so.1",
+    "libpcre2-8.so.0",
+    "libudev.so.1",
+    "liburing.so.2",
+)
+"""What a guest with QEMU's agent has more: 4 MB."""
 _FOLDERS: Final = (
     *("bin", "config", "dev", "etc/dropbear", "lib/modules", "lib64", "proc", "root", "run", "state", "sys", "tmp"),
     *("var/log", "var/run"),
@@ -111,6 +125,8 @@ class TinyGuest:
     """A sparse raw file in place of a qcow2."""
     uefi: bool = False
     """Boots by UEFI, and not by BIOS."""
+    agent: bool = False
+    """Runs QEMU's guest agent."""
 
 
 def build_tiny_guest(guest: TinyGuest | None = None) -> Path:
@@ -141,7 +157,7 @@ def _fingerprint(guest: TinyGuest, archive: PackageArchive) -> str:
 
 def _packages(archive: PackageArchive, guest: TinyGuest) -> tuple[str, dict[str, Path]]:
     """Return the name of the kernel's package, and the files of all packages by name."""
-    others = [*_USERLAND, *([_UEFI_LOADER] if guest.uefi else [])]
+    others = [*_USERLAND, *([_UEFI_LOADER] if guest.uefi else []), *(_AGENT_PACKAGES if guest.agent else [])]
     try:
         kernel = archive.newest_kernel()
         return kernel, archive.download([kernel, *others])
@@ -160,7 +176,7 @@ def _make_disk(guest: TinyGuest, kernel: str, packages: dict[str, Path], work: P
     initramfs = work / "initrd"
     initramfs.write_bytes(b"".join(_initramfs(unpacked / "userland", modules)))
     root = work / "root"
-    _fill_root(root, unpacked / "userland", modules)
+    _fill_root(root, unpacked / "userland", modules, has_agent=guest.agent)
     _write_random_files(root / "state" / "fill", guest.fill_mb)
 
     disk = work / "disk.raw"
@@ -235,7 +251,7 @@ def _pad(content: bytes, multiple: int) -> bytes:
     return content + b"\0" * (-len(content) % multiple)
 
 
-def _fill_root(root: Path, userland: Path, modules: _Modules) -> None:
+def _fill_root(root: Path, userland: Path, modules: _Modules, *, has_agent: bool) -> None:
     for folder in _FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
     shutil.copytree(_ROOT_FILES, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("initramfs-init"))
@@ -249,10 +265,10 @@ def _fill_root(root: Path, userland: Path, modules: _Modules) -> None:
     for name in ("reboot", "halt"):
         (root / "sbin" / name).unlink()
         (root / "sbin" / name).symlink_to("poweroff")
-    for program in _SSH_PROGRAMS:
+    for program in (*_SSH_PROGRAMS, *([_AGENT_PROGRAM] if has_agent else [])):
         (root / program).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(userland / program, root / program)
-    for library in _SSH_LIBRARIES:
+    for library in (*_SSH_LIBRARIES, *(_AGENT_LIBRARIES if has_agent else [])):
         found = next(path for path in sorted(userland.rglob(library)) if path.exists())
         shutil.copy(found, root / ("lib64" if library.startswith("ld-") else "lib") / library)
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
@@ -311,9 +327,10 @@ def main() -> int:
     arguments.add_argument("--fill-mb", type=int, default=0, help="MiB of pseudo-random data on its disk")
     arguments.add_argument("--raw", action="store_true", help="a sparse raw file in place of a qcow2")
     arguments.add_argument("--uefi", action="store_true", help="a guest that boots by UEFI, and not by BIOS")
+    arguments.add_argument("--agent", action="store_true", help="a guest that runs QEMU's guest agent")
     chosen = arguments.parse_args()
     try:
-        disk = build_tiny_guest(TinyGuest(chosen.size_gb, chosen.fill_mb, chosen.raw, chosen.uefi))
+        disk = build_tiny_guest(TinyGuest(chosen.size_gb, chosen.fill_mb, chosen.raw, chosen.uefi, chosen.agent))
     except (PackageMissingError, BuildError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -2,97 +2,16 @@
 
 import dataclasses
 import hashlib
-import json
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Final
 
-import httpx
 import pytest
-from machine_hosts import NOBODY, NbdServers, clear, disk_id, end_processes_in, machine_spec, wait_until
+from machine_hosts import disk_id, wait_until
+from tiny_guest import BOOT_S, Guest, read_from_disk
 
-from linocut.machines import Accelerator, DiskTake, MachineDisk, MachineSpec, MachineState, NbdExport, QemuMachines
-from rfb_client import Viewer
-
-_BUILDER: Final = Path(__file__).parents[2] / "guests" / "tiny.py"
-_SIZE_BYTES: Final = 20 << 30
-_STATE_OFFSET_BYTES: Final = 25 << 20
-_BOOT_S: Final = 40.0
-_SPACE: Final = 0x20
-_READY: Final = b"linocut-guest ready"
+from linocut.machines import MachineDisk, MachineState, NbdExport
 
 pytestmark = pytest.mark.guest
-
-
-class Guest:
-    """A tiny guest, and the servers behind its disk."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._boots_seen = 0
-        self.servers = NbdServers(folder / "nbd")
-        self.tree = folder / "tiny.raw"
-        subprocess.run([sys.executable, _BUILDER, self.tree, "--raw"], check=True, capture_output=True)
-        base = self.servers.serve("tree", self.tree, read_only=True)
-        spec = machine_spec(77, (MachineDisk(disk_id(77), _SIZE_BYTES, base),), memory_mb=192)
-        guest = dataclasses.replace(spec.guest, user_data=b"#!/bin/sh\necho told >/state/told\n")
-        self.spec: MachineSpec = dataclasses.replace(spec, guest=guest)
-        self.machines = QemuMachines(folder / "machines", folder / "disks", accelerator=Accelerator.TCG, guest_user=NOBODY)
-        self.machines.prepare(self.spec)
-
-    def boot(self) -> None:
-        forwards = self.machines.start(self.spec.instance_id).forwards
-        self._url = next(f"http://{place.address}:{place.port}" for place in forwards if place.guest_port == 80)
-        self._boots_seen += 1
-        wait_until("it is ready", self._is_ready, _BOOT_S)
-
-    def run(self, script: str) -> str:
-        answer = httpx.post(f"{self._url}/cgi-bin/sh", content=script, timeout=30)
-        assert answer.headers["X-Exit-Code"] == "0", answer.text
-        return answer.text.strip()
-
-    def prepare(self, *disks: MachineDisk) -> None:
-        """Have these disks beside the first."""
-        self.machines.prepare(dataclasses.replace(self.spec, disks=(*self.spec.disks, *disks)))
-
-    def device(self, number: int) -> str:
-        """Return the name of a disk in the guest; nothing where it has none."""
-        return self.run(f"grep -l {disk_id(number)} /sys/block/vd*/serial | cut -d/ -f4")
-
-    def meta(self) -> dict[str, object]:
-        return json.loads(httpx.get(f"{self._url}/cgi-bin/meta", timeout=10).content)
-
-    def snapshot(self, name: str, of: Path, mark: str, since: str | None = None) -> tuple[Path, int]:
-        """Copy the guest's disk onto a copy of a file; return that and the bytes copied."""
-        file, target = self.servers.serve_copy(name, of, _SIZE_BYTES)
-        wanted = DiskTake(self.spec.disks[0].disk_id, target, mark, since)
-        (found,) = self.machines.take(self.spec.instance_id, [wanted]).disks
-        self.servers.end(name)
-        return file, found.copied_bytes
-
-    def close(self) -> None:
-        try:
-            clear(self.machines)
-        finally:
-            end_processes_in(self._folder)
-            self.servers.close()
-
-    def screen(self) -> bytes:
-        """Return the pixels of the screen."""
-        with self.machines.connect_display(self.spec.instance_id) as display:
-            viewer = Viewer(lambda: display.recv(1 << 20), display.sendall)
-            viewer.greet()
-            viewer.press(_SPACE)
-            parts = viewer.look()
-        assert sum(part.width * part.height for part in parts) == viewer.width * viewer.height > 0
-        return b"".join(part.pixels for part in parts)
-
-    def _is_ready(self) -> bool:
-        said = self.machines.console(self.spec.instance_id, 0, 1 << 20).data
-        return said.count(_READY) == self._boots_seen
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +22,6 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
         yield found
     finally:
         found.close()
-
-
-def read_from_disk(disk: Path, path: str) -> bytes:
-    """Read a file of the guest's root file system from a raw disk."""
-    partition = f"{disk}?offset={_STATE_OFFSET_BYTES}"
-    return subprocess.run(["debugfs", "-R", f"cat {path}", partition], capture_output=True, check=True).stdout
 
 
 def test_a_guest_reads_its_config_drive(guest: Guest) -> None:
@@ -152,20 +65,20 @@ def test_a_guest_outlives_its_block_server(guest: Guest) -> None:
 def test_a_guest_sees_a_disk_come_and_grow_and_go_and_come_back_with_what_it_holds(guest: Guest) -> None:
     disk = MachineDisk(disk_id(9), 64 << 20, None)
     guest.prepare(disk)
-    wait_until("it has the disk", lambda: guest.device(9), _BOOT_S)
+    wait_until("it has the disk", lambda: guest.device(9), BOOT_S)
     device = guest.device(9)
     guest.run(f"mke2fs /dev/{device} && mkdir -p /run/data && mount /dev/{device} /run/data && echo kept >/run/data/file")
     larger = dataclasses.replace(disk, size_bytes=96 << 20)
 
     guest.prepare(larger)
 
-    wait_until("it sees the size", lambda: guest.run(f"blockdev --getsize64 /dev/{device}") == str(96 << 20), _BOOT_S)
+    wait_until("it sees the size", lambda: guest.run(f"blockdev --getsize64 /dev/{device}") == str(96 << 20), BOOT_S)
     guest.run("umount /run/data")
     guest.prepare()
     assert guest.device(9) == ""
     assert guest.machines.loose() == {disk_id(9)}
     guest.prepare(larger)
-    wait_until("it has the disk again", lambda: guest.device(9), _BOOT_S)
+    wait_until("it has the disk again", lambda: guest.device(9), BOOT_S)
     assert guest.run(f"mount -t ext2 /dev/{guest.device(9)} /run/data && cat /run/data/file; umount /run/data") == "kept"
     guest.prepare()
 
@@ -176,7 +89,7 @@ def test_a_running_guest_takes_twenty_disks_on_trees_and_lets_go_of_them(guest: 
 
     guest.prepare(*disks)
 
-    wait_until("it has all disks", lambda: guest.run("grep -l disk-000000 /sys/block/vd*/serial | wc -l") == "21", _BOOT_S)
+    wait_until("it has all disks", lambda: guest.run("grep -l disk-000000 /sys/block/vd*/serial | wc -l") == "21", BOOT_S)
     last = guest.device(19)
     guest.servers.end("tree")
     guest.servers.serve("tree", guest.tree, read_only=True)

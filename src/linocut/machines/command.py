@@ -20,6 +20,8 @@ CONSOLE_LOG: Final = "console.log"
 UEFI_VARIABLES: Final = "uefi-vars.fd"
 NETWORK: Final = "net0"
 """QEMU's name of the guest's network."""
+AGENT: Final = "agent"
+"""QEMU's name of the way to the guest's agent."""
 GUEST_FOLDER: Final = "guest"
 """The one folder in which QEMU itself may make files: its VNC socket."""
 VNC_SOCKET: Final = f"{GUEST_FOLDER}/vnc.sock"
@@ -36,17 +38,19 @@ Node = dict[str, Any]
 class Wiring:
     """The descriptors that QEMU inherits.
 
-    `control` and `jobs` are listening sockets for QMP, one conversation each; `socket_folders` are open folders of NBD sockets.
+    `control` and `jobs` are listening sockets for QMP, one conversation each, and `agent` is one behind which the guest's agent
+    may be; `socket_folders` are open folders of NBD sockets.
     """
 
     control: int
     jobs: int
+    agent: int
     socket_folders: Mapping[Path, int]
 
     @property
     def descriptors(self) -> tuple[int, ...]:
         """All of them."""
-        return (self.control, self.jobs, *self.socket_folders.values())
+        return (self.control, self.jobs, self.agent, *self.socket_folders.values())
 
 
 def overlay_name(disk_id: DiskId) -> str:
@@ -128,6 +132,7 @@ def machine_command(
         *_network(spec, forwarded, outbound=outbound),
         *("-object", "rng-builtin,id=rng0", "-device", "virtio-rng-pci,rng=rng0"),
         *_disks(spec, wiring.socket_folders),
+        *_agent(wiring.agent),
     ]
 
 
@@ -139,6 +144,13 @@ def storage_daemon_command(disks: Iterable[MachineDisk], wiring: Wiring) -> list
             command += ["--blockdev", json.dumps(node)]
     command += ["--chardev", f"socket,id=jobs,fd={wiring.jobs},server=on,wait=off"]
     return [*command, "--monitor", "chardev=jobs"]
+
+
+def _agent(listening: int) -> list[str]:
+    """Return the port by which the guest's agent is reached, where it has one."""
+    chardev = f"socket,id={AGENT},fd={listening},server=on,wait=off"
+    port = {"driver": "virtserialport", "chardev": AGENT, "name": "org.qemu.guest_agent.0"}
+    return ["-chardev", chardev, "-device", "virtio-serial-pci", "-device", json.dumps(port)]
 
 
 def _monitor(name: str, listening: int) -> list[str]:

@@ -4,6 +4,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from socket import socket as Socket  # noqa: N812 - here a socket is named, not made
 from typing import Final
 
 from linocut.machines.errors import MachineBusy
@@ -29,11 +30,7 @@ class Conversations:
         if not turn.acquire(blocking=waits):
             raise MachineBusy(f"{folder.path.name} is in use")
         try:
-            try:
-                connected = folder.connect(socket)
-            except OSError as problem:
-                raise MonitorLost(f"nobody listens: {problem}") from problem
-            with self._loop.talk(connected, greeting_s=greeting_s) as monitor:
+            with self._loop.talk(lambda: _connected(folder, socket), greeting_s=greeting_s) as monitor:
                 yield monitor
         finally:
             turn.release()
@@ -41,3 +38,10 @@ class Conversations:
     def close(self) -> None:
         """Break off what is open."""
         self._loop.close()
+
+
+def _connected(folder: HeldFolder, socket: str) -> Socket:
+    try:
+        return folder.connect(socket)
+    except OSError as problem:
+        raise MonitorLost(f"nobody listens: {problem}") from problem

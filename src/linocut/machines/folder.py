@@ -10,7 +10,9 @@
       config.iso            config drive
       uefi-vars.fd          what UEFI firmware remembers, where the machine has such; QEMU's
       console.log qemu.log  QEMU's
+      frozen                there while the guest's file systems may be frozen
       control.sock jobs.sock  QMP; we listen and pass them on, so the first conversation begins without polling
+      agent.sock            the guest's agent, likewise
       guest/vnc.sock        made by QEMU
 
 Whether a machine runs is asked of the kernel, and never of a number on disk alone. QEMU inherits the descriptor that holds
@@ -41,6 +43,7 @@ from linocut.machines.interface import MachineSpec
 _RECORD: Final = "machine.json"
 _LOCK: Final = "machine.lock"
 _PID_FILE: Final = "qemu.pid"
+_FROZEN: Final = "frozen"
 _FORMAT: Final = 1
 _DESCRIPTOR: Final = re.compile(rb"/proc/self/fd/(\d+)/")
 
@@ -102,6 +105,18 @@ class MachineFolder(HeldFolder):
         with suppress(FileNotFoundError):
             self.path.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
+
+    def note_freeze(self) -> None:
+        """Write down that the guest's file systems may be frozen."""
+        (self.path / _FROZEN).touch(mode=0o600)
+
+    def note_thaw(self) -> None:
+        """Write down that the guest's file systems are not frozen."""
+        (self.path / _FROZEN).unlink(missing_ok=True)
+
+    def may_be_frozen(self) -> bool:
+        """Tell whether the guest's file systems may be frozen."""
+        return (self.path / _FROZEN).exists()
 
     @contextmanager
     def process(self) -> Iterator[int | None]:

@@ -21,7 +21,9 @@ from linocut.model.ids import DiskId
 
 CONTROL_SOCKET: Final = "control.sock"
 JOBS_SOCKET: Final = "jobs.sock"
+AGENT_SOCKET: Final = "agent.sock"
 QEMU_LOG: Final = "qemu.log"
+_SOCKETS: Final = (CONTROL_SOCKET, JOBS_SOCKET, AGENT_SOCKET)
 _FOLDER_MODE: Final = 0o711
 _LOCK_POLL_S: Final = 0.005
 _CONNECT_S: Final = 5.0
@@ -96,12 +98,12 @@ class HeldFolder:
     def wired(self, exports: Iterable[NbdExport]) -> Iterator[Wiring]:
         """Give what a program on this folder inherits so that we reach it, and it these exports; raises OSError."""
         with ExitStack() as stack:
-            control, jobs = (stack.enter_context(self.listen(name)) for name in (CONTROL_SOCKET, JOBS_SOCKET))
+            control, jobs, agent = (stack.enter_context(self.listen(name)) for name in _SOCKETS)
             folders: dict[Path, int] = {}
             for path in {export.socket_path.parent for export in exports}:
                 folders[path] = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
                 stack.callback(os.close, folders[path])
-            yield Wiring(control.fileno(), jobs.fileno(), folders)
+            yield Wiring(control.fileno(), jobs.fileno(), agent.fileno(), folders)
 
     @contextmanager
     def opened_log(self) -> Iterator[int]:

@@ -21,6 +21,7 @@ from linocut.model.ids import DiskId, is_id
 
 _POLL_S: Final = 0.05
 _ASK_AGAIN_S: Final = 2.0
+_RELEASE_S: Final = 10.0
 _BACKEND: Final = "/virtio-backend"
 
 
@@ -121,11 +122,21 @@ def _unplug(monitor: Monitor, disk_id: DiskId, device: str, within_s: float) -> 
 
 
 def _close(monitor: Monitor, disk_id: DiskId) -> None:
-    """Close what is open of a disk, which the guest does not have."""
+    """Close what is open of a disk, which the guest does not have.
+
+    QEMU lets go of the disk a while after its device has vanished, and refuses until then.
+    """
     names = {node["node-name"] for node in monitor.execute("query-named-block-nodes", {"flat": True})}
+    deadline = time.monotonic() + _RELEASE_S
     for name in (disk_id, file_node(disk_id), base_node(disk_id)):
-        if name in names:
-            monitor.execute("blockdev-del", {"node-name": name})
+        while name in names:
+            try:
+                monitor.execute("blockdev-del", {"node-name": name})
+                break
+            except OrderRefused:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_POLL_S)
 
 
 def _has_device(monitor: Monitor, disk_id: DiskId) -> bool:

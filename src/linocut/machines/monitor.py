@@ -7,7 +7,8 @@ a machine has two: one for short orders, one for a block job from its first orde
 import asyncio
 import socket
 import threading
-from collections.abc import Coroutine, Iterator, Mapping
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
@@ -15,6 +16,8 @@ from typing import Any, Final, TypeVar
 from qemu.qmp import ExecuteError, QMPClient, QMPError
 
 _ANSWER_S: Final = 30.0
+_GREETINGS: Final = 3
+_LEAST_S: Final = 0.1
 _LIBRARY_ERRORS: Final = (QMPError, OSError, EOFError)
 
 Answer = TypeVar("Answer")
@@ -58,19 +61,34 @@ class MonitorLoop:
         self._thread.start()
 
     @contextmanager
-    def talk(self, connected: socket.socket, *, greeting_s: float = 5.0) -> Iterator[Monitor]:
-        """Talk to the QEMU behind this connection, once it answers; raises MonitorLost. The connection is closed at the end."""
-        client = QMPClient()
-        try:
-            self.run(client.connect(connected), greeting_s)
-        except BaseException:
-            connected.close()
-            raise
+    def talk(self, connect: Callable[[], socket.socket], *, greeting_s: float) -> Iterator[Monitor]:
+        """Talk to the QEMU behind such a connection, once it answers; raises MonitorLost. The connection is closed at the end."""
+        client = self._greeted(connect, greeting_s)
         try:
             yield Monitor(self, client)
         finally:
             with suppress(MonitorLost):
                 self.run(client.disconnect(), greeting_s)
+
+    def _greeted(self, connect: Callable[[], socket.socket], greeting_s: float) -> QMPClient:
+        """Return a conversation whose beginning went well.
+
+        A QEMU that was waiting to be spoken to when it came up may greet twice, and then does not understand our answer: it is
+        spoken to once more.
+        """
+        deadline = time.monotonic() + greeting_s
+        for attempt in range(_GREETINGS):
+            connected = connect()
+            client = QMPClient()
+            try:
+                self.run(client.connect(connected), max(deadline - time.monotonic(), _LEAST_S))
+            except BaseException as problem:
+                connected.close()
+                if not isinstance(problem, MonitorLost) or attempt == _GREETINGS - 1:
+                    raise
+            else:
+                return client
+        raise AssertionError("the last attempt returns or raises")
 
     def run(self, work: Coroutine[Any, Any, Answer], timeout_s: float) -> Answer:
         """Return what the work returns; raises OrderRefused, MonitorLost."""

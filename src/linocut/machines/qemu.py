@@ -10,11 +10,12 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from linocut.machines.agent import has_agent, held_still, thaw_if_due
 from linocut.machines.command import bases_of, forwards, machine_command, overlay_name
 from linocut.machines.confinement import Confinement
 from linocut.machines.console import read_log, trim_log
@@ -89,7 +90,8 @@ class QemuMachines:
         root.mkdir(parents=True, exist_ok=True)
         sweep(root)
         self._loose.settle_all()
-        self._watcher = Watcher(self._ended, self._trim, tick_s=_TICK_S)
+        self._thawing: set[InstanceId] = set()
+        self._watcher = Watcher(self._ended, self._tend, tick_s=_TICK_S)
         for instance_id in self.list():
             self._watch(self._folder(instance_id))
 
@@ -217,7 +219,7 @@ class QemuMachines:
         instance_id: InstanceId,
         takes: Sequence[DiskTake],
         *,
-        freeze: bool = True,  # noqa: ARG002 - guests have no agent yet
+        freeze: bool = True,
         progress: Callable[[int, int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Taken:
@@ -229,13 +231,15 @@ class QemuMachines:
         watch = Watch.of(progress, cancelled)
         with folder.process() as pidfd:
             runs = pidfd is not None
-        still = nullcontext(enter_result=False)
+        still: AbstractContextManager[bool] = nullcontext(enter_result=False)
         try:
             with ExitStack() as stack:
                 if runs:
                     monitor = stack.enter_context(self._talks.talk(folder, JOBS_SOCKET))
                     paths = {take.target.socket_path.parent for take in takes}
                     folders: Mapping[Path, int] = {path: stack.enter_context(sent_folder(monitor, path)) for path in paths}
+                    if freeze and has_agent(monitor):
+                        still = held_still(folder)
                 else:
                     disks, targets = [known[take.disk_id] for take in takes], [take.target for take in takes]
                     monitor, folders = stack.enter_context(opened_disks(folder, disks, targets, self._talks))
@@ -359,6 +363,7 @@ class QemuMachines:
 
     def _spawn_machine(self, folder: MachineFolder, spec: MachineSpec, forwarded: Sequence[Forward], hold: int) -> int:
         """Return the pidfd of a new QEMU; raises OSError."""
+        folder.note_thaw()
         with folder.wired(bases_of(spec.disks)) as wiring, folder.opened_log() as log:
             process = self._confinement.spawn(
                 machine_command(spec, self.accelerator, wiring, forwarded, outbound=self._outbound),
@@ -390,6 +395,21 @@ class QemuMachines:
         self._trim([instance_id])
         for on_exit in self._on_exit:
             on_exit(instance_id)
+
+    def _tend(self, instance_ids: Iterable[InstanceId]) -> None:
+        self._trim(instance_ids)
+        for instance_id in instance_ids:
+            if self._folder(instance_id).may_be_frozen() and instance_id not in self._thawing:
+                self._thawing.add(instance_id)
+                threading.Thread(target=self._thaw, args=(instance_id,), name=f"thawing {instance_id}", daemon=True).start()
+
+    def _thaw(self, instance_id: InstanceId) -> None:
+        """Have a guest thaw that a crash of ours, or a silence of its own, may have left frozen; it is asked until it answers."""
+        try:
+            with suppress(OSError):
+                thaw_if_due(self._folder(instance_id))
+        finally:
+            self._thawing.discard(instance_id)
 
     def _trim(self, instance_ids: Iterable[InstanceId]) -> None:
         for instance_id in instance_ids:
