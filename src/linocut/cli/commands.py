@@ -45,8 +45,25 @@ _GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         },
     ),
     "snapshot": (
-        "List and delete snapshots, also those that outlived their image.",
-        {"list": "snapshots:list_snapshots", "delete": "snapshots:delete"},
+        "List, share, copy and delete snapshots, also those that outlived their image.",
+        {
+            "list": "snapshots:list_snapshots",
+            "delete": "snapshots:delete",
+            "share": "snapshot_sharing:share",
+            "unshare": "snapshot_sharing:unshare",
+            "copy": "snapshot_sharing:copy",
+        },
+    ),
+    "policy": (
+        "Have snapshots of disks taken by schedule.",
+        {
+            "create": "policies:create",
+            "list": "policies:list_policies",
+            "show": "policies:show",
+            "bind": "policies:bind",
+            "unbind": "policies:unbind",
+            "delete": "policies:delete",
+        },
     ),
     "bucket": (
         "List, get and delete the files that exports left in a bucket.",
