@@ -234,6 +234,9 @@ def test_stopping_all_stops_every_running_instance_a_hundred_at_a_time(wire: Fak
         (["instance", "reboot", "ins-1"], "RebootInstances", {"InstanceIds": ["ins-1"]}),
         (["instance", "terminate", "ins-1"], "TerminateInstances", {"InstanceIds": ["ins-1"]}),
         (["image", "delete", "img-00000001"], "DeleteImages", {"ImageIds": ["img-00000001"], "DeleteBindedSnap": True}),
+        (["disk", "rename", "disk-1", "--name", "new"], "ModifyDiskAttributes", {"DiskIds": ["disk-1"], "DiskName": "new"}),
+        (["disk", "delete", "disk-1", "disk-2"], "TerminateDisks", {"DiskIds": ["disk-1", "disk-2"]}),
+        (["disk", "delete", "disk-1", "--with-snapshots"], "TerminateDisks", {"DiskIds": ["disk-1"], "DeleteSnapshot": 1}),
         (["snapshot", "delete", "snap-1"], "DeleteSnapshots", {"SnapshotIds": ["snap-1"]}),
         (
             ["snapshot", "delete", "snap-1", "--with-images"],
@@ -478,6 +481,85 @@ def test_snapshots_are_listed_with_the_images_made_of_them(wire: FakeWire, linoc
     shown = linocut("snapshot", "list", "--state", state).stdout.splitlines()[1]
 
     assert shown.split() == ["snap-00000001", "web", "system", "2", "NORMAL", "img-00000001", "img-00000002"]
+
+
+def disk(disk_id: str, state: str, instance_id: str = "") -> dict[str, Any]:
+    return {
+        "DiskId": disk_id,
+        "DiskName": "books",
+        "DiskUsage": "DATA_DISK",
+        "DiskType": "CLOUD_SSD",
+        "DiskSize": 10,
+        "DiskState": state,
+        "InstanceId": instance_id,
+        "Placement": {"Zone": "ap-guangzhou-3"},
+    }
+
+
+def going_through(wire: FakeWire, *states: str, failure: str = "") -> None:
+    """Have a disk go through states, one each time it is looked at, and its task end so."""
+    left = list(states)
+    wire.answers |= dict.fromkeys(
+        ("AttachDisks", "DetachDisks", "ResizeDisk", "CreateDisks"), lambda _: {"DiskIdSet": ["disk-1"]}
+    )
+    wire.answers["DescribeDisks"] = lambda _: {
+        "TotalCount": 1,
+        "DiskSet": [disk("disk-1", left.pop(0) if len(left) > 1 else left[0])],
+    }
+    task = {"State": "FAILED" if failure else "SUCCESS", "Error": failure}
+    wire.answers["DescribeTasks"] = lambda _: {"TaskSet": [task], "TotalCount": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "states", "action", "sent"),
+    [
+        (
+            ["attach", "disk-1", "--to", "ins-1", "--delete-with-instance"],
+            ("ATTACHING", "ATTACHED"),
+            "AttachDisks",
+            {"InstanceId": "ins-1", "DiskIds": ["disk-1"], "DeleteWithInstance": True},
+        ),
+        (["detach", "disk-1"], ("DETACHING", "UNATTACHED"), "DetachDisks", {"DiskIds": ["disk-1"]}),
+        (["resize", "disk-1", "--size-gb", "20"], ("EXPANDING", "ATTACHED"), "ResizeDisk", {"DiskId": "disk-1", "DiskSize": 20}),
+    ],
+)
+def test_what_moves_a_disk_waits_until_it_has_moved(
+    wire: FakeWire,
+    linocut: Linocut,
+    state: Path,
+    arguments: list[str],
+    states: tuple[str, ...],
+    action: str,
+    sent: dict[str, Any],
+) -> None:
+    going_through(wire, *states)
+    done = linocut("disk", *arguments, "--state", state)
+    assert (done.returncode, done.stdout) == (0, "disk-1\n")
+    assert wire.last(action) == sent
+    assert wire.count("DescribeDisks") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "states"),
+    [(["attach", "disk-1", "--to", "ins-1"], ("UNATTACHED",)), (["detach", "disk-1"], ("DETACHING", "ATTACHED"))],
+)
+def test_a_disk_that_does_not_move_says_why(
+    wire: FakeWire, linocut: Linocut, state: Path, arguments: list[str], states: tuple[str, ...]
+) -> None:
+    going_through(wire, *states, failure="It broke.")
+    done = linocut("disk", *arguments, "--state", state)
+    assert (done.returncode, done.stderr) == (1, f"linocut: disk-1 is {states[-1]}: It broke.\n")
+
+
+def test_disks_are_made_in_the_first_zone_that_takes_them_and_listed(wire: FakeWire, linocut: Linocut, state: Path) -> None:
+    going_through(wire, "UNATTACHED")
+    made = linocut("disk", "create", "--size-gb", "10", "--name", "books", "--state", state).stdout.splitlines()[1]
+    assert made.split() == ["disk-1", "books", "data", "CLOUD_SSD", "10", "UNATTACHED", "ap-guangzhou-3"]
+    assert wire.last("CreateDisks")["Placement"] == {"Zone": "ap-guangzhou-3"}
+    listed = linocut("disk", "list", "--instance", "ins-1", "--state", state).stdout.splitlines()[1]
+    assert listed == made
+    assert wire.last("DescribeDisks")["Filters"] == [{"Name": "instance-id", "Values": ["ins-1"]}]
+    assert linocut("disk", "detach", "--state", state).stderr == "linocut: name at least one disk\n"
 
 
 def test_an_option_that_is_missing_is_named(linocut: Linocut) -> None:

@@ -5,6 +5,7 @@ terraform-provider-tencentcloud, resources and data sources of CVM.
 """
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import pytest
@@ -119,6 +120,60 @@ class Terraform:
         instance.UserData = attributes[0].Attributes.UserData
         return instance
 
+    def create_storage(self, tags: dict[str, str], **more: Any) -> str:
+        order: dict[str, Any] = {
+            "DiskName": "terraform storage",
+            "DiskType": "CLOUD_SSD",
+            "DiskSize": 10,
+            "Placement": {"Zone": ZONE, "ProjectId": 0},
+            "DiskChargeType": "POSTPAID_BY_HOUR",
+            "ThroughputPerformance": 0,
+            "BurstPerformance": False,
+            "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+        }
+        disk_id = str(self.cbs.CreateDisks(**order | more).DiskIdSet[0])
+        assert self.tags("volume", disk_id) == tags
+        return disk_id
+
+    def storage(self, disk_id: str) -> Any:
+        """Return a disk with all that the provider reads of it; None where there is none."""
+        found = self.cbs.DescribeDisks(DiskIds=[disk_id], Limit=100).DiskSet
+        for disk in found:
+            assert None not in (disk.DiskType, disk.DiskSize, disk.Placement, disk.DiskName, disk.Encrypt, disk.DiskState)
+            assert None not in (disk.Attached, disk.DiskChargeType, disk.ThroughputPerformance, disk.MigratePercent)
+        return found[0] if found else None
+
+    def attach(self, disk_id: str, instance_id: str) -> None:
+        """Attach a disk as `cbs_storage_attachment` does, of which Terraform makes several at once."""
+        self.cbs.AttachDisks(DiskIds=[disk_id], InstanceId=instance_id)
+
+        def look() -> bool:
+            state = self.storage(disk_id).DiskState
+            assert state in {"ATTACHING", "UNATTACHED", "ATTACHED"}
+            return bool(state == "ATTACHED")
+
+        wait_until(f"{disk_id} is attached", look)
+        assert (self.storage(disk_id).Attached, self.storage(disk_id).InstanceId) == (True, instance_id)
+
+    def detach(self, disk_id: str) -> None:
+        if self.storage(disk_id).Attached:
+            self.cbs.DetachDisks(DiskIds=[disk_id], InstanceId=self.storage(disk_id).InstanceId)
+        wait_until(f"{disk_id} is detached", lambda: not self.storage(disk_id).Attached)
+
+    def resize_storage(self, disk_id: str, size_gb: int) -> None:
+        self.cbs.ResizeDisk(DiskId=disk_id, DiskSize=size_gb)
+
+        def look() -> bool:
+            disk = self.storage(disk_id)
+            return disk.DiskState != "EXPANDING" and bool(disk.DiskSize == size_gb)
+
+        wait_until(f"{disk_id} is larger", look)
+
+    def destroy_storage(self, disk_id: str) -> None:
+        self.cbs.TerminateDisks(DiskIds=[disk_id])
+        wait_until(f"{disk_id} is gone", lambda: self.storage(disk_id) is None)
+        assert self.tags("volume", disk_id) == {}
+
     def destroy_instance(self, instance_id: str) -> None:
         [instance] = self.sdk.DescribeInstances(InstanceIds=[instance_id]).InstanceSet
         self.sdk.TerminateInstances(InstanceIds=[instance_id])
@@ -206,6 +261,59 @@ def test_an_instance_is_created_read_reinstalled_stopped_and_destroyed(terraform
     assert {one.DiskId for one in disks} == {instance.SystemDisk.DiskId, data_disk}
     terraform.destroy_instance(instance_id)
     assert terraform.tags("volume", data_disk) == {}
+
+
+def test_storage_is_created_changed_attached_detached_and_destroyed(terraform: Terraform, sdk: Sdk, disk_url: str) -> None:
+    instance_id = terraform.create_instance(import_image(sdk, disk_url).ImageId, {})
+    storages = [terraform.create_storage({"k": str(number)}) for number in range(3)]
+    terraform.cbs.ModifyDiskAttributes(DiskIds=[storages[0]], DiskName="renamed", ProjectId=0)
+    terraform.set_tags("volume", storages[0], {"k": "new"})
+    terraform.resize_storage(storages[0], 20)
+    assert (terraform.storage(storages[0]).DiskName, terraform.tags("volume", storages[0])) == ("renamed", {"k": "new"})
+
+    with ThreadPoolExecutor(len(storages)) as pool:
+        list(pool.map(lambda disk_id: terraform.attach(disk_id, instance_id), storages))
+    assert {disk.DiskId for disk in terraform.read_instance(instance_id).DataDisks} == set(storages)
+    terraform.resize_storage(storages[1], 20)
+    with ThreadPoolExecutor(len(storages)) as pool:
+        list(pool.map(terraform.detach, storages))
+    assert terraform.read_instance(instance_id).DataDisks == []
+
+    terraform.attach(storages[2], instance_id)
+    terraform.destroy_instance(instance_id)
+    assert (terraform.storage(storages[2]).Attached, terraform.storage(storages[2]).LastAttachInsId) == (False, instance_id)
+    for disk_id in storages:
+        terraform.destroy_storage(disk_id)
+
+
+def test_disks_of_an_instance_grow_are_renamed_and_outlive_it(terraform: Terraform, sdk: Sdk, disk_url: str) -> None:
+    disk = {
+        "DiskType": "CLOUD_PREMIUM",
+        "DiskSize": 20,
+        "ThroughputPerformance": 0,
+        "Encrypt": False,
+        "DeleteWithInstance": False,
+    }
+    instance_id = terraform.create_instance(import_image(sdk, disk_url).ImageId, {}, DataDisks=[disk])
+    instance = terraform.read_instance(instance_id)
+    assert [one.DeleteWithInstance for one in instance.DataDisks] == [False]
+    data_disk = instance.DataDisks[0].DiskId
+
+    terraform.resize_storage(data_disk, 30)
+    terraform.cbs.ModifyDiskAttributes(DiskIds=[data_disk], DiskName="data")
+    terraform.cbs.ModifyDiskAttributes(DiskIds=[instance.SystemDisk.DiskId], DiskName="system")
+    system = {"DiskSize": 60, "DiskType": instance.SystemDisk.DiskType}
+    sdk.ResizeInstanceDisks(InstanceId=instance_id, SystemDisk=system, ForceStop=True)
+    terraform.await_state(instance_id, "RUNNING")
+    instance = terraform.read_instance(instance_id)
+    assert (instance.SystemDisk.DiskSize, instance.SystemDisk.DiskName) == (60, "system")
+    assert [(one.DiskSize, one.DiskName) for one in instance.DataDisks] == [(30, "data")]
+    assert (instance.LatestOperation, instance.LatestOperationState) == ("ResizeInstanceDisks", "SUCCESS")
+
+    terraform.destroy_instance(instance_id)
+    assert terraform.storage(instance.SystemDisk.DiskId) is None
+    assert terraform.storage(data_disk).DiskState == "UNATTACHED"
+    terraform.destroy_storage(data_disk)
 
 
 def test_a_key_pair_is_made_bound_changed_and_destroyed(terraform: Terraform, sdk: Sdk, disk_url: str) -> None:

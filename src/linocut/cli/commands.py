@@ -65,6 +65,18 @@ _GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
             "delete": "policies:delete",
         },
     ),
+    "disk": (
+        "Create and list disks, attach and detach them, make them larger, rename and delete them.",
+        {
+            "create": "disks:create",
+            "list": "disks:list_disks",
+            "attach": "disks:attach",
+            "detach": "disks:detach",
+            "resize": "disks:resize",
+            "rename": "disks:rename",
+            "delete": "disks:delete",
+        },
+    ),
     "bucket": (
         "List, get and delete the files that exports left in a bucket.",
         {"list": "buckets:list_files", "get": "buckets:get", "delete": "buckets:delete"},

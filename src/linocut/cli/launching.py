@@ -46,7 +46,7 @@ def run_instances(
         ImageId=find_image_to_start(wire, image),
         InstanceCount=count,
         InstanceType=type,
-        Placement={"Zone": zone or _first_zone(wire)},
+        Placement={"Zone": zone or first_zone(wire)},
         LoginSettings={"KeyIds": [find_key(wire, key)]} if key else None,
         InstanceName=name,
         HostName=host_name,
@@ -58,7 +58,8 @@ def run_instances(
     print_instances(describe_instances(wire, instance_ids), as_json=options.json)
 
 
-def _first_zone(wire: Wire) -> str:
+def first_zone(wire: Wire) -> str:
+    """Return the first zone of the region that takes instances. Raises CommandFailed where none does."""
     for zone in wire.call("DescribeZones")["ZoneSet"]:
         if zone["ZoneState"] == "AVAILABLE":
             return str(zone["Zone"])

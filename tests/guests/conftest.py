@@ -1,0 +1,11 @@
+from collections.abc import Iterator
+
+import pytest
+from served_guests import Cloud, serving
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Yield a service with an image of the tiny guest."""
+    with serving(tmp_path_factory.mktemp("served")) as found:
+        yield found
