@@ -13,7 +13,7 @@ from tencentcloud.common.sign import Sign
 
 from linocut.cloud.accounts import NewAccount
 
-VERSIONS = {"cvm": "2017-03-12", "sts": "2018-08-13", "tag": "2018-08-13", "linocut": "2026-11-01"}
+VERSIONS = {"cvm": "2017-03-12", "billing": "2018-07-09", "sts": "2018-08-13", "tag": "2018-08-13", "linocut": "2026-11-01"}
 HOST = "127.0.0.1:8774"
 
 

@@ -16,7 +16,14 @@ from tencentcloud.cvm.v20170312.cvm_client import CvmClient
 
 DEADLINE_S = 20.0
 REGION = "ap-guangzhou"
-VERSIONS = {"cvm": "2017-03-12", "cbs": "2017-03-12", "vpc": "2017-03-12", "sts": "2018-08-13", "tag": "2018-08-13"}
+VERSIONS = {
+    "cvm": "2017-03-12",
+    "billing": "2018-07-09",
+    "cbs": "2017-03-12",
+    "vpc": "2017-03-12",
+    "sts": "2018-08-13",
+    "tag": "2018-08-13",
+}
 
 
 @dataclass(frozen=True)

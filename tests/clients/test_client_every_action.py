@@ -339,6 +339,13 @@ CASES: dict[str, Case] = {
     "cbs.UnbindAutoSnapshotPolicy": lambda world: {"AutoSnapshotPolicyId": world.new_policy(), "DiskIds": [world.disk]},
     "cbs.DescribeDiskAssociatedAutoSnapshotPolicy": lambda world: {"DiskId": world.policy and world.disk},
     "cbs.DescribeSnapshots": lambda world: {"Limit": 100 if world.image else 1},
+    "cbs.DescribeSnapshotOverview": lambda _: {},
+    "cbs.GetSnapOverview": lambda _: {},
+    "billing.DescribeAccountBalance": lambda _: {},
+    "billing.DescribeBillSummaryByProduct": lambda _: {"BeginTime": "2026-11", "EndTime": "2026-11"},
+    "billing.DescribeBillSummaryByRegion": lambda _: {"BeginTime": "2026-11", "EndTime": "2026-11"},
+    "billing.DescribeBillDetail": lambda _: {"Offset": 0, "Limit": 10, "Month": "2026-11"},
+    "billing.DescribeBillResourceSummary": lambda _: {"Offset": 0, "Limit": 10, "Month": "2026-11"},
     "sts.GetCallerIdentity": lambda _: {},
     "sts.AssumeRole": lambda world: {
         "RoleArn": f"qcs::cam::uin/{world.sdk.keys.uin}:roleName/builder",
@@ -412,6 +419,9 @@ OWN_CASES: dict[str, Case] = {
     "CreateDownload": _file,
     "DeleteBucketFiles": lambda world: {"BucketName": world.bucket, "Keys": ["not-there.raw"]},
     "DescribeAuditEntries": lambda _: {},
+    "DescribeBill": lambda _: {},
+    "DescribePrices": lambda _: {},
+    "ForecastBill": lambda _: {},
     "DescribeBucketFiles": lambda world: {"BucketName": world.bucket},
     "DescribeImageUsage": lambda world: {"ImageIds": [world.image]},
     "DescribeImageProgress": lambda world: {"ImageIds": [world.image]},
@@ -424,6 +434,8 @@ OWN_CASES: dict[str, Case] = {
 }
 OWN_ELSEWHERE: Final = {
     "PublishImage": "test_a_public_image_is_for_everybody_to_start_and_for_nobody_to_change",
+    **dict.fromkeys(("SetPrice", "TopUpAccount", "CloseHours"), "test_what_only_the_operator_does_is_done_for_the_operator"),
+    "ExplainCharge": "test_a_charge_is_explained_down_to_what_its_resource_was",
     "CancelTask": "test_a_copy_may_be_cancelled_and_leaves_nothing_but_its_failed_row",
 }
 

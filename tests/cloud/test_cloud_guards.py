@@ -256,6 +256,9 @@ LISTS: dict[str, Act] = {
     ),
 }
 NAMES_NOTHING = {
+    *("bill_of", "explain", "forecast", "balance_of", "top_up"),  # test_nobody_but_the_operator_sees_another_account_s_bill
+    *("page_of_bill", "snapshot_overview", "prices_of_types"),  # of the caller's own account alone
+    *("set_price", "close_now"),  # test_a_price_that_is_set_holds_from_its_date_on and test_cloud_bills: the operator alone
     "storage_usage",  # test_what_an_account_is_told_does_not_depend_on_what_others_store
     "image_of_family",  # test_a_family_is_of_those_who_see_its_images
     "require_own_bucket",  # and the next: test_a_link_leads_to_one_file_of_an_own_bucket_for_an_hour

@@ -3,16 +3,20 @@
 import json
 import shutil
 import socket
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from crash_world import ELSEWHERE, World, attempt
+from crash_world import ELSEWHERE, REGION, World, attempt
 from guest_disk import DISK_BYTES, READ_AT, WRITTEN_AT
 
 from linocut.cli.wire import CBS
 from linocut.model.ids import InstanceId
+from linocut.model.usage import SnapshotUse, hour_of, month_of
 
 GIB: Final = 1 << 30
 
@@ -416,7 +420,48 @@ def _check_gone(world: World, instance_id: str) -> None:
     assert world.instance(instance_id) is None
 
 
+def _use_for_hours(world: World) -> str:
+    """Have everything that there is be there for three hours, none of which is closed; return when they ended."""
+    with closing(sqlite3.connect(world.state / "linocut.db", timeout=30)) as connection, connection:
+        begun = datetime.now(UTC) - timedelta(hours=4)
+        connection.execute("UPDATE spans SET began_at = ? WHERE ended_at IS NULL", (f"{begun:%Y-%m-%d %H}:30:00.000000",))
+        for table in ("meters", "charges", "balances"):
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608  constants
+    return ""
+
+
+def _close_hours(world: World, _: str) -> None:
+    attempt(world.wire.call_own, "CloseHours")
+
+
+def _check_closed(world: World, _: str) -> None:
+    """Assert that each hour is charged once, whatever was closed before, and by whom."""
+    world.wire.call_own("CloseHours")
+    world.await_rest()
+    with world.catalog() as catalog, catalog.read() as tx:
+        operator = tx.accounts.operator()
+        assert operator is not None
+        closed = tx.charges.closed_until(operator.uin)[REGION]
+        spans = [
+            one for one in tx.history.touching(operator.uin, REGION, closed - timedelta(hours=1), closed) if not one.ended_at
+        ]
+        months = {month_of(hour_of(closed - timedelta(hours=back))) for back in range(1, 6)}
+        bill = [one for month in sorted(months) for one in tx.charges.of_month(operator.uin, month)]
+        for span in spans:
+            if isinstance(span.use, SnapshotUse):
+                hours = [one.run.hours for one in bill if one.run.charge.usage.resource_id == span.resource_id]
+                assert sum(hours) == hour_of(closed) - hour_of(span.began_at) >= 3
+        assert any(isinstance(span.use, SnapshotUse) for span in spans)
+        assert tx.balances.get(operator.uin).amount == -tx.charges.total(operator.uin)
+
+
 SCENARIOS: Final[Mapping[str, Scenario]] = {
+    "closing hours": Scenario(
+        steps=("close-hours.start", "close-hours.plan", "close-hours.close"),
+        prepare=_use_for_hours,
+        act=_close_hours,
+        check=_check_closed,
+    ),
     "importing from a URL": Scenario(
         (
             "import-image.start",

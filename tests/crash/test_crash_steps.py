@@ -18,6 +18,7 @@ from linocut.cloud.workflows import (  # noqa: F401  importing declares their st
     forwarding,
     images,
     instances,
+    metering,
     snapshot_copies,
 )
 from linocut.cloud.workflows.durable import STEPS, WORKFLOWS

@@ -25,6 +25,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from linocut.api.billing import BILLING
 from linocut.api.calls import MAX_BODY_BYTES, Arrival
 from linocut.api.cbs import CBS
 from linocut.api.cvm import CVM
@@ -42,7 +43,7 @@ from linocut.api.wire import Wire
 from linocut.api.workers import Workers
 from linocut.cloud.context import Cloud
 
-SERVICES: Final = (CVM, CBS, STS, TAG, VPC, LINOCUT)
+SERVICES: Final = (CVM, BILLING, CBS, STS, TAG, VPC, LINOCUT)
 _READS: Final = frozenset(
     action.name for service in SERVICES for action in service.actions if service is not LINOCUT and not action.is_mutating
 )

@@ -106,6 +106,8 @@ USUAL_CODES: Final[Mapping[type[Refusal], str]] = {
     errors.OperatorOnly: "UnauthorizedOperation",
     errors.DiskNotPortable: "InvalidDisk.NotPortable",
     errors.DiskUnsuitable: "InvalidDisk.NotSupported",
+    errors.AccountInArrears: "InvalidAccount.InsufficientBalance",
+    errors.ChargeNotFound: "ResourceNotFound",
     errors.InstanceProtected: "UnsupportedOperation.InstancesProtected",
     errors.LostRace: "MutexOperation.TaskRunning",
     errors.TaskRunning: "MutexOperation.TaskRunning",

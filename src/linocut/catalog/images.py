@@ -96,6 +96,10 @@ class Images:
         """Return the account's public images of a family, oldest first."""
         return self._records(IMAGES.c.is_public, IMAGES.c.owner == uin, IMAGES.c.family == family)
 
+    def of_owner(self, uin: Uin) -> tuple[Image, ...]:
+        """Return the account's images of every region, in whatever state, oldest first."""
+        return self._records(IMAGES.c.owner == uin)
+
     def made_of(self, instance_id: InstanceId) -> tuple[Image, ...]:
         """Return the images that were made of this instance."""
         return self._records(IMAGES.c.source_instance == instance_id)

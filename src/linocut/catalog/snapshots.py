@@ -195,6 +195,12 @@ class Snapshots:
         each = union(snapshots, disks, *copies, gone)
         return {Region(region) for region in self._connection.scalars(each)}
 
+    def of_owner(self, uin: Uin) -> tuple[Snapshot, ...]:
+        """Return the account's snapshots of every region whose content is there, the oldest first."""
+        mine = (SNAPSHOTS.c.owner == uin, SNAPSHOTS.c.state == SnapshotState.NORMAL)
+        query = select(SNAPSHOTS).where(*mine).order_by(SNAPSHOTS.c.created_at, SNAPSHOTS.c.snapshot_id)
+        return tuple(record_of(Snapshot, row) for row in self._connection.execute(query).mappings())
+
     def owned(self, uin: Uin, region: Region) -> tuple[Snapshot, ...]:
         """Return the account's snapshots in the region, the oldest first."""
         mine = (SNAPSHOTS.c.owner == uin, SNAPSHOTS.c.region == region)

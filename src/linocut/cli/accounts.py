@@ -1,4 +1,4 @@
-"""`linocut account …`: on the state directory, whether the service runs or not."""
+"""`linocut account …`: on the state directory, whether the service runs or not; balances through the service."""
 
 from datetime import UTC
 from pathlib import Path
@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from linocut.cli.offline import opened
 from linocut.cli.output import print_json, print_table
+from linocut.cli.wire import ClientOptions, connect
 
 
 def create(
@@ -73,3 +74,18 @@ def list_all(
         return
     headings = ("UIN", "APPID", "NAME", "OPERATOR", "CREATED")
     print_table(headings, [[str(value) for value in account.values()] for account in accounts])
+
+
+def top_up(uin: str, amount: str, /, *, options: ClientOptions | None = None) -> None:
+    """Raise an account's balance, for the operator; isolated snapshots and images are given back once it is not below zero.
+
+    Args:
+        uin: whose.
+        amount: by how much, in the account's currency, such as 12.50; less than zero takes from it.
+        options: where the service is, and who calls.
+    """
+    answer = connect(options).call_own("TopUpAccount", Account=uin, Amount=amount)
+    if options is not None and options.json:
+        print_json(answer)
+    else:
+        print(answer["Balance"])

@@ -23,10 +23,11 @@ _SINGLE: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("launching:run_instances", "Start instances from an image."),
     "env": ("environment:print_environment", "Print what makes tccli and the SDKs use a service."),
 }
+# A member without a name is what the group does where none is named.
 _GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "account": (
-        "Create and list accounts, on the state directory.",
-        {"create": "accounts:create", "list": "accounts:list_all"},
+        "Create and list accounts, on the state directory; top up their balances.",
+        {"create": "accounts:create", "list": "accounts:list_all", "top-up": "accounts:top_up"},
     ),
     "audit": (
         "Show who changed what.",
@@ -43,6 +44,14 @@ _GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
             "publish": "publishing:publish",
             "withdraw": "publishing:withdraw",
         },
+    ),
+    "bill": (
+        "Show what was used and what it cost, why, and what the month will come to.",
+        {"": "bills:show", "explain": "bills:explain", "forecast": "bills:forecast"},
+    ),
+    "price": (
+        "Show and set what things cost.",
+        {"show": "prices:show", "set": "prices:set_price"},
     ),
     "snapshot": (
         "List, share, copy and delete snapshots, also those that outlived their image.",
@@ -185,7 +194,10 @@ def _tree(arguments: Sequence[str]) -> App:
     for name, (purpose, members) in _GROUPS.items():
         group = tree.command(App(name=name, help=purpose))
         for member, place in members.items() if name in arguments else ():
-            group.command(_command(place), name=member)
+            if member:
+                group.command(_command(place), name=member)
+            else:
+                group.default(_command(place))
     return tree
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from linocut.catalog import Tx
+from linocut.cloud.arrears import require_not_isolated
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.model import errors
@@ -24,6 +25,7 @@ def require_launchable(cloud: Cloud, tx: Tx, image: Image) -> None:
 
     They may while it is exported, or copied to elsewhere; and from the copy by a setting, once the nodes of its trees are there.
     """
+    require_not_isolated(tx, image)
     if image.state in _WHOLE:
         return
     if image.state is ImageState.SYNCING:

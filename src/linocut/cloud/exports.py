@@ -8,6 +8,7 @@ from typing import Final
 
 from linocut.catalog import Tx
 from linocut.cloud import listing, tasks
+from linocut.cloud.arrears import require_not_isolated
 from linocut.cloud.buckets import require_own_bucket
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
@@ -113,6 +114,7 @@ def _prefixes_of(order: ExportOrder) -> Sequence[str]:
 def _exportable(cloud: Cloud, tx: Tx, caller: Caller, image_id: str) -> tuple[Image, tuple[Snapshot, ...]]:
     """Return an image that may be exported, with its snapshots, the system disk's first."""
     image = own_image(tx, caller, image_id)
+    require_not_isolated(tx, image)
     if image.platform == "Windows":
         raise errors.ImageIsWindows(f"Image {image_id} holds Windows.")
     if image.platform == "RedHat":

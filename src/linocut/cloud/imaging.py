@@ -6,6 +6,7 @@ from typing import Final
 
 from linocut.catalog import Tx
 from linocut.cloud import listing, tasks
+from linocut.cloud.arrears import require_funds
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.instances import require_settled_disks
@@ -59,6 +60,8 @@ def create_image(cloud: Cloud, caller: Caller, order: CreateOrder) -> ImageId | 
     )
     if order.instance_id and order.snapshot_ids:
         raise errors.ParameterConflict("InstanceId and SnapshotIds exclude each other.")
+    with cloud.catalog.read() as tx:
+        require_funds(tx, caller.account.uin)
     if order.snapshot_ids:
         return _create_of_snapshots(cloud, caller, order)
     if not order.instance_id:

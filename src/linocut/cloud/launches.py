@@ -10,6 +10,7 @@ import msgspec
 
 from linocut.catalog import Tx
 from linocut.cloud import places, tasks
+from linocut.cloud.arrears import require_funds
 from linocut.cloud.arrivals import bring, require_launchable, start_bringing
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
@@ -151,6 +152,8 @@ def _known_token(cloud: Cloud, caller: Caller, tx: Tx, token: str, digest: str) 
 
 def _plan(cloud: Cloud, tx: Tx, caller: Caller, order: RunOrder) -> _Plan:
     image = visible_image(tx, caller, order.image_id)
+    if image.owner == caller.account.uin:
+        require_funds(tx, image.owner)
     require_launchable(cloud, tx, image)
     tx.images.hold(image)  # its trees must not be swept before the disks on them are recorded
     if order.charge_type != "POSTPAID_BY_HOUR":

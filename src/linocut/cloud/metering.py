@@ -16,8 +16,10 @@ import structlog
 
 from linocut.billing import PriceBook, Tariff, meter
 from linocut.blocks import BlockError
+from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.price_books import price_book
+from linocut.model import errors
 from linocut.model.ids import Region, Uin
 from linocut.model.usage import Hour, Run, Span, hour_of, start_of
 
@@ -41,6 +43,23 @@ class _Closing:
 def closable(cloud: Cloud) -> datetime:
     """Return the end of the last hour that may be closed by now."""
     return start_of(hour_of(cloud.now() - _SETTLES))
+
+
+def close_now(cloud: Cloud, caller: Caller) -> datetime:
+    """Have the hours that have passed closed now, also those that an earlier attempt left behind; return up to when.
+
+    Raises OperatorOnly.
+    """
+    if not caller.account.is_operator:
+        raise errors.OperatorOnly("Only the operator may close hours.")
+    until = closable(cloud)
+    cloud.workflows.start("close-hours", hour_name(until), key=caller.request_id)
+    return until
+
+
+def hour_name(moment: datetime) -> str:
+    """Return the name of a moment at which hours end, as workflows are named by it."""
+    return f"{moment:%Y-%m-%dT%HZ}"
 
 
 def regions_behind(cloud: Cloud, until: datetime) -> list[Region]:

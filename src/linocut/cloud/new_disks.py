@@ -9,6 +9,7 @@ import msgspec
 
 from linocut.catalog import Tx
 from linocut.cloud import places
+from linocut.cloud.arrears import require_funds
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.ordered_disks import DataDiskOrder, PlannedDisk, plan_data_disk, take_disk_quota
@@ -130,6 +131,7 @@ def _snapshot(tx: Tx, caller: Caller, snapshot_id: str) -> Snapshot:
     if not is_id("snap", snapshot_id):
         raise errors.InvalidValue(f"{snapshot_id!r} is no snapshot id.")
     snapshot = visible_snapshot(tx, caller, snapshot_id)
+    require_funds(tx, snapshot.owner)
     if snapshot.usage is DiskUsage.SYSTEM_DISK:
         raise errors.SnapshotUnsuitable(f"Snapshot {snapshot_id} is of a system disk: images are made of it, not disks.")
     if snapshot.root is None or snapshot.state is not SnapshotState.NORMAL:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from linocut.catalog import InstanceChanges, Tx
 from linocut.cloud import tasks
+from linocut.cloud.arrears import require_funds
 from linocut.cloud.arrivals import bring, require_launchable, start_bringing
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
@@ -51,6 +52,8 @@ def reset_instance(cloud: Cloud, caller: Caller, order: ResetOrder) -> None:
     with cloud.catalog.begin() as tx:
         (instance,) = idle_instances(tx, caller, [order.instance_id], _WORK.__contains__)
         image = visible_image(tx, caller, order.image_id or instance.image_id)
+        if image.owner == caller.account.uin:
+            require_funds(tx, image.owner)
         require_launchable(cloud, tx, image)
         tx.images.hold(image)
         _check_image(instance, image)

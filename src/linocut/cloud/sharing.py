@@ -5,6 +5,7 @@ from typing import Final
 
 from linocut.catalog import Tx
 from linocut.cloud import listing
+from linocut.cloud.arrears import require_not_isolated
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.images import visible_image
@@ -27,6 +28,7 @@ def share_image(cloud: Cloud, caller: Caller, image_id: str, accounts: Sequence[
         image = _own(tx, caller, image_id, wanted)
         if image.state is not ImageState.NORMAL:
             raise errors.ImageStateForbids(f"Image {image_id} is {image.state}.")
+        require_not_isolated(tx, image)
         if image.license_type == "BYOL":
             raise errors.ByolImageShare(f"Image {image_id} carries its own licence and cannot be shared.")
         if image.platform == "RedHat":

@@ -10,6 +10,7 @@ from typing import Final
 
 from linocut.catalog import Tx
 from linocut.cloud import listing, places, tasks
+from linocut.cloud.arrears import require_funds
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.imaging import system_of_snapshot
@@ -88,6 +89,7 @@ def _source(tx: Tx, caller: Caller, snapshot_id: SnapshotId) -> Snapshot:
         raise errors.SnapshotNotFound(f"There is no snapshot {snapshot_id}.")
     if found[0].state is not SnapshotState.NORMAL:
         raise errors.SnapshotUnfinished(f"Snapshot {snapshot_id} is {found[0].state}.")
+    require_funds(tx, caller.account.uin)
     return found[0]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from linocut.catalog import Tx
 from linocut.cloud import listing, places, tasks
+from linocut.cloud.arrears import require_not_isolated
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.images import visible_image
@@ -81,6 +82,7 @@ def _source(tx: Tx, caller: Caller, image_id: str) -> Image:
         raise errors.ImageIsPublic(f"Image {image_id} is public: every region has it.")
     if image.state is not ImageState.NORMAL:
         raise errors.ImageStateForbids(f"Image {image_id} is {image.state}.")
+    require_not_isolated(tx, image)
     tx.images.hold(image)  # its trees must not be swept before those of its copies are recorded
     return image
 

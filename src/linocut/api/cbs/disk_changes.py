@@ -198,6 +198,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         is_mutating=True,
         unsupported=_UNSUPPORTED_IN_CREATE,
         codes=codes(
+            errors.AccountInArrears,
             errors.InvalidValue,
             errors.ParameterMissing,
             errors.ParameterUnsupported,

@@ -16,6 +16,7 @@ from linocut.model import errors
 _CODES: Final[Codes] = codes(
     errors.SnapshotNotFound,
     errors.SnapshotCopied,
+    errors.AccountInArrears,
     errors.ParameterMissing,
     errors.InvalidValue,
     special={

@@ -176,6 +176,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         is_mutating=True,
         codes=codes(
             *_NEW_IMAGE,
+            errors.AccountInArrears,
             errors.InstanceNotFound,
             errors.DiskIsSystemDisk,
             errors.DiskNotOfInstance,

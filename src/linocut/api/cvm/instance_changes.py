@@ -185,6 +185,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         },
         codes=codes(
             *BATCH,
+            errors.AccountInArrears,
             errors.ImageIdMalformed,
             errors.ImageNotFound,
             errors.ArchitectureMismatch,

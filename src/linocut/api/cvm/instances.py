@@ -274,6 +274,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         is_mutating=True,
         unsupported=UNSUPPORTED_IN_RUN,
         codes=codes(
+            errors.AccountInArrears,
             errors.ImageIdMalformed,
             errors.ImageNotFound,
             errors.InstanceTypeMalformed,

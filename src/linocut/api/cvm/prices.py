@@ -165,6 +165,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
             errors.LostRace,
             errors.PriceUnknown,
             special={
+                errors.AccountInArrears: "InvalidParameterValue.InvalidImageState",
                 errors.ZoneSoldOut: "InvalidParameterValue.ZoneNotSupported",
                 errors.ImageStateForbids: "InvalidParameterValue.InvalidImageState",
                 errors.ArchitectureMismatch: "InvalidParameter.InstanceImageNotSupport",

@@ -6,7 +6,7 @@ stays as documented; these are additions beside it.
 
 from typing import Final
 
-from linocut.api.own import audit, buckets, images, instances, policies, storage, tasks, uploads
+from linocut.api.own import audit, bills, buckets, images, instances, policies, storage, tasks, uploads
 from linocut.api.table import Service
 
 LINOCUT: Final = Service(
@@ -14,6 +14,7 @@ LINOCUT: Final = Service(
     version="2026-11-01",
     actions=(
         *audit.ACTIONS,
+        *bills.ACTIONS,
         *buckets.ACTIONS,
         *images.ACTIONS,
         *instances.ACTIONS,

@@ -36,7 +36,7 @@ def close_region(cloud: Cloud, until: str, region: str) -> int:
 
 def start_closing(cloud: Cloud, engine: Engine) -> None:
     """Have the hours that have passed closed, unless that was begun."""
-    until = f"{metering.closable(cloud):%Y-%m-%dT%HZ}"
+    until = metering.hour_name(metering.closable(cloud))
     if engine.progress(_NAME, until) is Progress.UNKNOWN:
         engine.start(_NAME, until)
 

@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from linocut.cloud import tasks
+from linocut.cloud.arrears import attend_to_arrears
 from linocut.cloud.arrivals import wanted_elsewhere
 from linocut.cloud.context import Cloud
 from linocut.cloud.uploads import remove_stale
@@ -52,6 +53,7 @@ def reconcile(cloud: Cloud, engine: Engine) -> None:
     _remove_strange_files(cloud)
     remove_stale(cloud)
     tasks.remove_old(cloud)
+    attend_to_arrears(cloud)
 
 
 @contextmanager

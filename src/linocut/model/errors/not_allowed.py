@@ -55,6 +55,10 @@ class LicenseTypeStays(NotAllowed):
     """A new system disk may not change an instance's licence type."""
 
 
+class AccountInArrears(NotAllowed):
+    """The caller's balance is below zero, and its snapshots and images are isolated."""
+
+
 class OperatorOnly(NotAllowed):
     """Only the operator may do this."""
 

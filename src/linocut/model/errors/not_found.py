@@ -19,6 +19,10 @@ class InstanceTypeNotFound(NotFound):
     """No such instance type exists."""
 
 
+class ChargeNotFound(NotFound):
+    """No such charge on a bill that the caller sees."""
+
+
 class KeyNotFound(NotFound):
     """No such key pair exists for the caller."""
 
