@@ -18,6 +18,8 @@ OTHER_VALUES: dict[str, tuple[str, str, Any]] = {
     "accelerator": ('"tcg"', "tcg", "tcg"),
     "launch_while_syncing": ("true", "True", True),
     "rate_limits": ("true", "True", True),
+    "arrears": ("true", "True", True),
+    "arrears_days": ("8", "8", 8),
 }
 BY_KIND: dict[Any, tuple[str, str, Any]] = {
     int: ("7", "7", 7),
