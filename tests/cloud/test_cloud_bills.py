@@ -8,6 +8,7 @@ import pytest
 from cloud_bench import DISK, ELSEWHERE, REGION, Bench, run_order
 
 from linocut.cloud import bills
+from linocut.cloud.accounts import create_account
 from linocut.cloud.arrears import attend_to_arrears
 from linocut.cloud.caller import Caller
 from linocut.cloud.images import delete_images
@@ -202,3 +203,19 @@ def test_the_operator_has_hours_closed_at_once(bench: Bench) -> None:
 
     assert until == bench.clock.now().replace(minute=0)
     assert sum(one.run.amount for one in bills.bill_of(bench.cloud, owner, "")) == Amount(2 * OF_AN_HOUR)
+
+
+def test_an_account_pays_in_its_own_currency_which_has_prices(bench: Bench) -> None:
+    entry = {"item": "snapshot", "from": bench.clock.now().date(), "price": "0.5", "currency": "USD", "source": "operator"}
+    bench.price(bench.cloud.prices.extended([bench.cloud.prices.check(entry)]))
+    create_account(bench.cloud, "usa", "USD")
+    with pytest.raises(errors.InvalidValue):
+        create_account(bench.cloud, "moon", "MOON")
+    owner, at_home = bench.caller("usa", SINGAPORE), bench.caller("anna", SINGAPORE)
+    for one in (owner, at_home):
+        bench.image(one)
+    close(bench, hours=1)
+
+    (dear,), (usual,) = bills.bill_of(bench.cloud, owner, ""), bills.bill_of(bench.cloud, at_home, "")
+    assert (dear.run.charge.currency, dear.run.charge.price) == ("USD", Decimal("0.5"))
+    assert (usual.run.charge.currency, usual.run.amount) == ("CNY", OF_AN_HOUR)

@@ -15,6 +15,7 @@ def create(
     name: str,
     /,
     *,
+    currency: str = "",
     state: Path | None = None,
     settings: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -23,6 +24,7 @@ def create(
 
     Args:
         name: the account's name.
+        currency: what it pays in, which something must have a price in. Default: the price book's.
         state: state directory of the service. Default: LINOCUT_STATE or ./.state.
         settings: settings file of the service.
         json: print JSON.
@@ -30,7 +32,7 @@ def create(
     from linocut.cloud.accounts import create_account
 
     with opened(state, settings) as cloud:
-        made = create_account(cloud, name)
+        made = create_account(cloud, name, currency)
     credentials = {
         "Uin": str(made.uin),
         "AppId": made.app_id,

@@ -7,6 +7,7 @@ from typing import Final
 
 from linocut.catalog import Tx
 from linocut.cloud.context import Cloud
+from linocut.cloud.price_books import current_prices
 from linocut.model import errors
 from linocut.model.ids import AppId, SecretId, Uin
 from linocut.model.records import AccessKey, Account, Session
@@ -36,14 +37,16 @@ class Credential:
     session: Session | None = None
 
 
-def create_account(cloud: Cloud, name: str) -> NewAccount:
-    """Create a tenant. Raises InvalidValue, AccountNameTaken."""
+def create_account(cloud: Cloud, name: str, currency: str = "") -> NewAccount:
+    """Create a tenant that pays in a currency, by default the price book's. Raises InvalidValue, AccountNameTaken."""
+    if currency and currency not in current_prices(cloud).currencies:
+        raise errors.InvalidValue(f"Nothing has a price in {currency}.")
     if not 1 <= len(name) <= _NAME_CHARACTERS or not name.isprintable():
         raise errors.InvalidValue(f"An account's name takes 1 to {_NAME_CHARACTERS} printable characters.")
     for _ in range(_DRAWS - 1):
         with suppress(errors.LostRace):  # somebody has one of the numbers that were drawn
-            return _create(cloud, name)
-    return _create(cloud, name)
+            return _create(cloud, name, currency)
+    return _create(cloud, name, currency)
 
 
 def ensure_operator(cloud: Cloud) -> NewAccount | None:
@@ -51,7 +54,7 @@ def ensure_operator(cloud: Cloud) -> NewAccount | None:
     with cloud.catalog.begin() as tx:
         if tx.accounts.operator() is not None:
             return None
-        return _add(cloud, tx, _OPERATOR, is_operator=True)
+        return _add(cloud, tx, _OPERATOR, "", is_operator=True)
 
 
 def list_accounts(cloud: Cloud) -> tuple[Account, ...]:
@@ -74,14 +77,14 @@ def find_credential(cloud: Cloud, secret_id: str) -> Credential | None:
     return Credential(owner, cloud.seal.open(session.secret_id, session.sealed_secret_key), session)
 
 
-def _create(cloud: Cloud, name: str) -> NewAccount:
+def _create(cloud: Cloud, name: str, currency: str) -> NewAccount:
     with cloud.catalog.begin() as tx:
         if tx.accounts.by_name(name) is not None:
             raise errors.AccountNameTaken(f"There is an account named {name} already.")
-        return _add(cloud, tx, name, is_operator=False)
+        return _add(cloud, tx, name, currency, is_operator=False)
 
 
-def _add(cloud: Cloud, tx: Tx, name: str, *, is_operator: bool) -> NewAccount:
+def _add(cloud: Cloud, tx: Tx, name: str, currency: str, *, is_operator: bool) -> NewAccount:
     dice = cloud.randomness
     new = NewAccount(
         uin=Uin("1000" + "".join(dice.choices(string.digits, k=8))),
@@ -91,7 +94,7 @@ def _add(cloud: Cloud, tx: Tx, name: str, *, is_operator: bool) -> NewAccount:
     )
     at = cloud.now()
     tx.accounts.add(
-        Account(new.uin, new.app_id, name, is_operator, at),
+        Account(new.uin, new.app_id, name, is_operator, at, currency or cloud.prices.currency),
         AccessKey(new.secret_id, new.uin, cloud.seal.close(new.secret_id, new.secret_key), at),
     )
     return new
