@@ -1,5 +1,6 @@
 """Catalogs that an earlier Linocut filled, brought up to date by this one."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from linocut.catalog import Catalog, migrations
 from linocut.catalog.engines import connect
 from linocut.model.ids import DiskId, ImageId, InstanceId, KeyId, SecretId, SnapshotId, Uin
 from linocut.model.states import ImageState, InstanceState
+from linocut.model.usage import DiskUse, InstanceUse, SnapshotUse
 
 _IMAGE, _PUBLIC = ImageId("img-00000001"), ImageId("img-00000002")
 _SNAPSHOT, _INSTANCE, _DISK = SnapshotId("snap-00000001"), InstanceId("ins-00000001"), DiskId("disk-00000001")
@@ -173,6 +175,21 @@ def test_a_catalog_of_the_first_release_is_read_as_it_was_written(first_url: str
         assert [disk.disk_id for disk in tx.disks.of([_INSTANCE])[_INSTANCE]] == [_DISK]
         assert [pair.key_id for pair in tx.keys.owned(ANNA, [_KEY])] == [_KEY]
         assert tx.snapshots.live_roots(HERE) == {a_root("a")}
+    catalog.close()
+
+
+def test_what_there_is_counts_from_the_upgrade_on(first_url: str) -> None:
+    before = datetime.now(UTC)
+    catalog = Catalog.open(first_url)
+
+    with catalog.read() as tx:
+        spans = [span for name in (_SNAPSHOT, _DISK, _INSTANCE) for span in tx.history.of(name)]
+    assert [(type(span.use), span.ended_at, span.owner) for span in spans] == [
+        (SnapshotUse, None, ANNA),
+        (DiskUse, None, ANNA),
+        (InstanceUse, None, ANNA),
+    ]
+    assert all(before <= span.began_at <= datetime.now(UTC) for span in spans)
     catalog.close()
 
 
