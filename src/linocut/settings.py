@@ -65,6 +65,8 @@ class Settings:
     image_quota: int = 500
     policy_quota: int = 30
     """Auto snapshot policies of an account in a region."""
+    snapshot_quota: int = 64
+    """Snapshots of an account in a region, and as many again for each of its disks there."""
     share_quota: int = 500
     key_quota: int = 100
     disk_quota: int = 500

@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from signed_calls import Person
 
 from linocut.cloud.context import Cloud
-from linocut.model.ids import ImageId, InstanceId, Region
+from linocut.model.ids import ImageId, InstanceId, Region, SnapshotGroupId, new_id
+from linocut.model.records import SnapshotGroup
 from linocut.model.states import DiskState, ImageState, InstanceState, OperationState
 
 REGION = Region("ap-guangzhou")
@@ -93,6 +94,7 @@ class Belongings:
     disk_id: str
     snapshot_id: str
     policy_id: str
+    snapshot_group_id: str
 
 
 def networks(person: Person) -> tuple[str, str, str]:
@@ -112,10 +114,29 @@ def policy(person: Person, **changes: Any) -> str:
     return str(made["AutoSnapshotPolicyId"])
 
 
+def snapshot_group(cloud: Cloud, person: Person, instance_id: str) -> str:
+    """Make a group of no snapshots."""
+    group = SnapshotGroup(
+        group_id=SnapshotGroupId(new_id("csnap", cloud.randomness)),
+        owner=person.account.uin,
+        region=REGION,
+        name="nightly",
+        instance_id=InstanceId(instance_id),
+        policy_id=None,
+        deadline=None,
+        request_id="",
+        created_at=cloud.now(),
+        changed_at=cloud.now(),
+    )
+    with cloud.catalog.begin() as tx:
+        tx.snapshot_groups.add(group)
+    return group.group_id
+
+
 def one_of_each(cloud: Cloud, person: Person) -> Belongings:
     image_id = normal_image(cloud, person)
     instance_id = running_instance(cloud, person, image_id)
     [disk] = person.call("DescribeDisks", service="cbs")["DiskSet"]
     [snapshot] = person.call("DescribeSnapshots", service="cbs")["SnapshotSet"]
-    ids = (disk["DiskId"], snapshot["SnapshotId"], policy(person))
+    ids = (disk["DiskId"], snapshot["SnapshotId"], policy(person), snapshot_group(cloud, person, instance_id))
     return Belongings(image_id, instance_id, key_pair(person), *networks(person), *ids)

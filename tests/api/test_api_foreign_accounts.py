@@ -21,6 +21,7 @@ NOBODYS = Belongings(
     disk_id="disk-00000000",
     snapshot_id="snap-00000000",
     policy_id="asp-00000000",
+    snapshot_group_id="csnap-00000000",
 )
 
 MINE = {"disk": "my disk", "policy": "my policy"}
@@ -96,6 +97,25 @@ NAMING_IDS: dict[str, Requests] = {
         {"SnapshotIds": [of.snapshot_id]},
         _filter("snapshot-id", of.snapshot_id),
         _filter("disk-id", of.disk_id),
+    ],
+    "CreateSnapshot": lambda of: [{"DiskId": of.disk_id}],
+    "DescribeSnapshotMoments": lambda of: [{"SnapshotIds": [of.snapshot_id]}],
+    "ModifySnapshotAttribute": lambda of: [{"SnapshotId": of.snapshot_id, "SnapshotName": "new"}],
+    "ApplySnapshot": lambda of: [
+        {"SnapshotId": of.snapshot_id, "DiskId": of.disk_id},
+        {"SnapshotId": of.snapshot_id, "DiskId": MINE["disk"]},
+    ],
+    "CreateSnapshotGroup": lambda of: [{"DiskIds": [of.disk_id]}],
+    "DescribeSnapshotGroups": lambda of: [
+        _filter("snapshot-group-id", of.snapshot_group_id),
+        _filter("snapshot-id", of.snapshot_id),
+    ],
+    "ApplySnapshotGroup": lambda of: [
+        {"SnapshotGroupId": of.snapshot_group_id, "ApplyDisks": [{"SnapshotId": of.snapshot_id, "DiskId": of.disk_id}]}
+    ],
+    "DeleteSnapshotGroup": lambda of: [
+        {"SnapshotGroupId": of.snapshot_group_id},
+        {"SnapshotGroupIds": [of.snapshot_group_id], "DeleteBindImages": True},
     ],
     "DeleteSnapshots": lambda of: [
         {"SnapshotIds": [of.snapshot_id]},

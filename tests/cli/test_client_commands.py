@@ -239,6 +239,17 @@ def test_stopping_all_stops_every_running_instance_a_hundred_at_a_time(wire: Fak
         (["disk", "delete", "disk-1", "--with-snapshots"], "TerminateDisks", {"DiskIds": ["disk-1"], "DeleteSnapshot": 1}),
         (["snapshot", "delete", "snap-1"], "DeleteSnapshots", {"SnapshotIds": ["snap-1"]}),
         (
+            ["snapshot", "rename", "snap-1", "before"],
+            "ModifySnapshotAttribute",
+            {"SnapshotId": "snap-1", "SnapshotName": "before"},
+        ),
+        (["snapshot", "keep", "snap-1"], "ModifySnapshotAttribute", {"SnapshotId": "snap-1", "IsPermanent": True}),
+        (
+            ["snapshot", "group", "delete", "csnap-1", "--with-images"],
+            "DeleteSnapshotGroup",
+            {"SnapshotGroupIds": ["csnap-1"], "DeleteBindImages": True},
+        ),
+        (
             ["snapshot", "delete", "snap-1", "--with-images"],
             "DeleteSnapshots",
             {"SnapshotIds": ["snap-1"], "DeleteBindImages": True},
@@ -560,6 +571,59 @@ def test_disks_are_made_in_the_first_zone_that_takes_them_and_listed(wire: FakeW
     assert listed == made
     assert wire.last("DescribeDisks")["Filters"] == [{"Name": "instance-id", "Values": ["ins-1"]}]
     assert linocut("disk", "detach", "--state", state).stderr == "linocut: name at least one disk\n"
+
+
+def snapshots(wire: FakeWire, *states: str) -> None:
+    """Have a snapshot go through states; after the last it is gone if that is empty."""
+    left = list(states)
+
+    def told(_: object) -> dict[str, object]:
+        state = left.pop(0) if len(left) > 1 else left[0]
+        found = {"SnapshotId": "snap-00000001", "DiskId": "disk-00000001", "SnapshotState": state, "Percent": 50}
+        return {"TotalCount": 1, "SnapshotSet": [found] if state else []}
+
+    wire.answers["CreateSnapshot"] = lambda _: {"SnapshotId": "snap-00000001"}
+    wire.answers["DescribeSnapshots"] = told
+    wire.answers["DescribeTasks"] = lambda _: {"TotalCount": 1, "TaskSet": [{"Error": "" if left[0] else "It is full."}]}
+
+
+def test_a_snapshot_is_awaited(wire: FakeWire, linocut: Linocut, state: Path) -> None:
+    snapshots(wire, "CREATING", "CREATING", "NORMAL")
+    done = linocut("snapshot", "create", "disk-00000001", "--name", "before", "--wait", "--state", state)
+    assert (done.returncode, done.stdout) == (0, "snap-00000001\n")
+    assert wire.count("DescribeSnapshots") == 3
+
+
+def test_a_snapshot_that_fails_says_why(wire: FakeWire, linocut: Linocut, state: Path) -> None:
+    snapshots(wire, "CREATING", "")
+    done = linocut("snapshot", "create", "disk-00000001", "--keep-days", "7", "--wait", "--state", state)
+    assert (done.returncode, done.stderr) == (1, "linocut: snap-00000001 did not come to be: It is full.\n")
+    assert any("Deadline" in call.parameters for call in wire.calls)
+
+
+def test_a_disk_is_rolled_back_to_a_snapshot(wire: FakeWire, answer: Answer) -> None:
+    snapshots(wire, "NORMAL")
+    wire.answers["ApplySnapshot"] = lambda _: {}
+    going = [True, False]
+    wire.answers["DescribeDisks"] = lambda _: {"TotalCount": 1, "DiskSet": [{"Rollbacking": going.pop(0)}]}
+
+    assert answer("snapshot", "apply", "snap-00000001", "--start") == {"DiskId": "disk-00000001"}
+
+    (call,) = [call for call in wire.calls if call.action == "ApplySnapshot"]
+    both = {"AutoStopInstance": True, "AutoStartInstance": True}
+    assert call.parameters == {"SnapshotId": "snap-00000001", "DiskId": "disk-00000001", **both}
+
+
+def test_a_group_is_taken_of_all_disks_of_an_instance(wire: FakeWire, answer: Answer) -> None:
+    wire.answers["DescribeDisks"] = lambda _: {"TotalCount": 2, "DiskSet": [{"DiskId": "disk-1"}, {"DiskId": "disk-2"}]}
+    wire.answers["CreateSnapshotGroup"] = lambda _: {"SnapshotGroupId": "csnap-00000001"}
+    state = {"SnapshotGroupId": "csnap-00000001", "SnapshotGroupState": "NORMAL", "Percent": 100}
+    wire.answers["DescribeSnapshotGroups"] = lambda _: {"TotalCount": 1, "SnapshotGroupSet": [state]}
+
+    assert answer("snapshot", "group", "create", "ins-1", "--wait")["SnapshotGroupId"] == "csnap-00000001"
+
+    (call,) = [call for call in wire.calls if call.action == "CreateSnapshotGroup"]
+    assert call.parameters == {"DiskIds": ["disk-1", "disk-2"]}
 
 
 def test_an_option_that_is_missing_is_named(linocut: Linocut) -> None:

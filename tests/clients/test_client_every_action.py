@@ -148,6 +148,39 @@ class World:
         key = self.new_key()
         return {"InstanceIds": [self.new_instance("STOPPED", LoginSettings={"KeyIds": [key]})], "KeyIds": [key]}
 
+    def system_disk(self) -> str:
+        """Return the system disk of a new instance."""
+        [instance] = self.sdk.DescribeInstances(InstanceIds=[self.new_instance()]).InstanceSet
+        return str(instance.SystemDisk.DiskId)
+
+    def new_snapshot(self, disk_id: str) -> str:
+        cbs = self.sdk.of("cbs")
+        snapshot_id = str(cbs.CreateSnapshot(DiskId=disk_id).SnapshotId)
+        wait_until("it is taken", lambda: cbs.DescribeSnapshots(SnapshotIds=[snapshot_id]).SnapshotSet[0].Percent == 100)
+        return snapshot_id
+
+    def rollback(self) -> dict[str, Any]:
+        disk_id = self.system_disk()
+        return {"SnapshotId": self.new_snapshot(disk_id), "DiskId": disk_id, "AutoStopInstance": True, "AutoStartInstance": True}
+
+    def new_snapshot_group(self, disk_id: str) -> str:
+        cbs = self.sdk.of("cbs")
+        group_id = str(cbs.CreateSnapshotGroup(DiskIds=[disk_id], SnapshotGroupName=a_name()).SnapshotGroupId)
+        named = [{"Name": "snapshot-group-id", "Values": [group_id]}]
+        wait_until(
+            "it is taken",
+            lambda: cbs.DescribeSnapshotGroups(Filters=named).SnapshotGroupSet[0].SnapshotGroupState == "NORMAL",
+        )
+        return group_id
+
+    def group_rollback(self) -> dict[str, Any]:
+        disk_id = self.system_disk()
+        group_id = self.new_snapshot_group(disk_id)
+        named = [{"Name": "snapshot-group-id", "Values": [group_id]}]
+        [group] = self.sdk.of("cbs").DescribeSnapshotGroups(Filters=named).SnapshotGroupSet
+        disks = [{"SnapshotId": group.SnapshotIdSet[0], "DiskId": disk_id}]
+        return {"SnapshotGroupId": group_id, "ApplyDisks": disks, "AutoStopInstance": True}
+
     def lone_snapshot(self) -> str:
         image_id = self.new_image()
         [image] = self.sdk.DescribeImages(ImageIds=[image_id]).ImageSet
@@ -315,6 +348,24 @@ CASES: dict[str, Case] = {
         "SystemDisk": {"DiskSize": 100},
     },
     "cbs.DescribeDisks": lambda world: {"Filters": [{"Name": "instance-id", "Values": [world.instance]}]},
+    "cbs.CreateSnapshot": lambda world: {
+        "DiskId": world.system_disk(),
+        "SnapshotName": a_name(),
+        "Deadline": "2126-01-08T09:47:55+00:00",
+        "Tags": [{"Key": "team", "Value": "web"}],
+        "DiskUsage": "DATA_DISK",
+    },
+    "cbs.ModifySnapshotAttribute": lambda world: {
+        "SnapshotId": world.new_snapshot(world.system_disk()),
+        "SnapshotName": a_name(),
+    },
+    "cbs.ApplySnapshot": World.rollback,
+    "cbs.CreateSnapshotGroup": lambda world: {"DiskIds": [world.system_disk()], "SnapshotGroupName": a_name()},
+    "cbs.DescribeSnapshotGroups": lambda world: {
+        "Filters": [{"Name": "snapshot-group-id", "Values": [world.new_snapshot_group(world.system_disk())]}]
+    },
+    "cbs.ApplySnapshotGroup": World.group_rollback,
+    "cbs.DeleteSnapshotGroup": lambda world: {"SnapshotGroupId": world.new_snapshot_group(world.system_disk())},
     "cbs.DeleteSnapshots": lambda world: {"SnapshotIds": [world.lone_snapshot()]},
     "cbs.ModifySnapshotsSharePermission": lambda world: {
         "SnapshotIds": [world.data_snapshot()],
@@ -425,6 +476,7 @@ OWN_CASES: dict[str, Case] = {
     "DescribeBucketFiles": lambda world: {"BucketName": world.bucket},
     "DescribeImageUsage": lambda world: {"ImageIds": [world.image]},
     "DescribeImageProgress": lambda world: {"ImageIds": [world.image]},
+    "DescribeSnapshotMoments": lambda world: {"SnapshotIds": [world.lone_snapshot()]},
     "DescribeInstanceConsole": lambda world: {"InstanceId": world.instance},
     "DescribeStorageUsage": lambda _: {"By": "IMAGE"},
     "DescribeLaunches": lambda world: {"InstanceIds": [world.instance]},

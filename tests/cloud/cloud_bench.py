@@ -1,7 +1,7 @@
 """A cloud to test use cases on: a real catalog and store, machines in memory, workflows that run at once or wait."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -19,9 +19,9 @@ from linocut.cloud.region_stores import RegionStores
 from linocut.cloud.sealing import Seal
 from linocut.cloud.workflows import durable
 from linocut.cloud.workflows.durable import Progress
-from linocut.machines import MachineSpec, MemoryMachines
-from linocut.model.ids import ImageId, InstanceId, Region, RootDigest, SecretId
-from linocut.model.records import Account, Image, Instance
+from linocut.machines import DiskTake, MachineSpec, MemoryMachines, Taken
+from linocut.model.ids import DiskId, ImageId, InstanceId, Region, RootDigest, SecretId, SnapshotId
+from linocut.model.records import Account, Disk, Image, Instance, Snapshot
 from linocut.model.states import ImageState, InstanceState, OperationState
 from linocut.settings import Settings
 
@@ -82,10 +82,16 @@ class TakenMachines(MemoryMachines):
     """Machines in memory of which some do not start."""
 
     def __init__(self) -> None:
-        self.refused: Callable[[str, InstanceId], None] = lambda _verb, _instance_id: None
+        self.refused: Callable[[str, str], None] = lambda _verb, _instance_id: None
+        self.taken: list[tuple[DiskTake, ...]] = []
         super().__init__(fault=self._ask)
 
-    def _ask(self, verb: str, instance_id: InstanceId) -> None:
+    def take(self, instance_id: InstanceId, takes: Sequence[DiskTake], **how: Any) -> Taken:
+        """See Machines; what was asked for is kept."""
+        self.taken.append(tuple(takes))
+        return super().take(instance_id, takes, **how)
+
+    def _ask(self, verb: str, instance_id: str) -> None:
         self.refused(verb, instance_id)
 
     def prepared(self) -> list[MachineSpec]:
@@ -236,6 +242,31 @@ class Bench:
             found = tx.instances.find(InstanceId(instance_id))
         assert found is not None
         return found
+
+    def disks_of(self, instance_id: InstanceId) -> tuple[Disk, ...]:
+        """Return the disks of an instance, the system disk first."""
+        with self.cloud.catalog.read() as tx:
+            return tx.disks.of([instance_id])[instance_id]
+
+    def disk_row(self, disk_id: DiskId) -> Disk:
+        """Return a disk as the catalog has it."""
+        with self.cloud.catalog.read() as tx:
+            found = tx.disks.get(disk_id)
+        assert found is not None
+        return found
+
+    def snapshot_row(self, snapshot_id: str) -> Snapshot:
+        """Return a snapshot as the catalog has it."""
+        with self.cloud.catalog.read() as tx:
+            found = tx.snapshots.get(SnapshotId(snapshot_id))
+        assert found is not None
+        return found
+
+    def snapshots(self, owner: Caller) -> set[str]:
+        """Return the ids of the snapshots that an account has, in whatever state, which are of no image."""
+        with self.cloud.catalog.read() as tx:
+            mine = tx.snapshots.owned(owner.account.uin, owner.region)
+            return {one.snapshot_id for one in mine if not tx.snapshots.images_of(one.snapshot_id)}
 
     def rows(self) -> tuple[object, ...]:
         """Return all images and instances."""

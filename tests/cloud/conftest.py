@@ -17,7 +17,9 @@ from linocut.cloud.workflows import (  # noqa: F401  importing declares the work
     images,
     instances,
     metering,
+    rollbacks,
     snapshot_copies,
+    snapshots,
 )
 from linocut.model.ids import RootDigest
 from linocut.settings import Settings

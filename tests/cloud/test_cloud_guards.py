@@ -28,12 +28,15 @@ from linocut.cloud import (
     launches,
     logins,
     new_disks,
+    new_snapshots,
     prices,
     publishing,
     reinstalling,
     resizing,
+    rollbacks,
     sharing,
     snapshot_copies,
+    snapshot_groups,
     snapshot_policies,
     snapshot_sharing,
     snapshots,
@@ -50,9 +53,12 @@ from linocut.cloud.instances import InstanceQuery, StopHow
 from linocut.cloud.keys import KeyQuery
 from linocut.cloud.listing import BlockQuery
 from linocut.cloud.new_disks import NewDisks
+from linocut.cloud.new_snapshots import GroupOrder, SnapshotOrder
 from linocut.cloud.reinstalling import ResetOrder
 from linocut.cloud.resizing import InstanceDiskSize
+from linocut.cloud.rollbacks import Power
 from linocut.cloud.snapshot_policies import PolicyOrder
+from linocut.cloud.snapshots import SnapshotAttributes
 from linocut.cloud.syncing import SyncOrder
 from linocut.cloud.tags import ResourceKind
 from linocut.cloud.tasks import TasksAsked
@@ -203,6 +209,12 @@ FOREIGN_KEY: dict[str, Act] = {
     "modify_key_pair": lambda bench, caller, name: keys.modify_key_pair(bench.cloud, caller, name, name="new", description=None),
 }
 FOREIGN_SNAPSHOT: dict[str, Act] = {
+    "apply_snapshot": lambda bench, by, name: rollbacks.apply_snapshot(bench.cloud, by, name, "disk-00000000", Power()),
+    "own_snapshots": lambda bench, by, name: snapshots.own_snapshots(bench.cloud, by, [name]),
+    "modify_snapshot": lambda bench, by, name: snapshots.modify_snapshot(bench.cloud, by, name, SnapshotAttributes("new")),
+    "delete_within": lambda bench, by, name: _in_transaction(
+        bench, lambda tx: snapshots.delete_within(tx, by, [name], delete_images=True)
+    ),
     "delete_snapshots": lambda bench, by, name: snapshots.delete_snapshots(bench.cloud, by, [name], delete_images=True),
     "copy_snapshot": lambda bench, by, name: snapshot_copies.copy_snapshot(bench.cloud, by, name, ["ap-shanghai"]),
     "share_snapshots": lambda bench, by, name: snapshot_sharing.share_snapshots(
@@ -228,9 +240,24 @@ FOREIGN_SNAPSHOT["create_disks"] = lambda bench, by, name: new_disks.create_disk
 FOREIGN_SNAPSHOT["plan_disk"] = lambda bench, by, name: _in_transaction(
     bench, lambda tx: new_disks.plan_disk(tx, by, _of_snapshot(name))
 )
+FOREIGN_DISK["create_snapshot"] = lambda bench, by, name: new_snapshots.create_snapshot(bench.cloud, by, SnapshotOrder(name))
+FOREIGN_DISK["create_snapshot_group"] = lambda bench, by, name: new_snapshots.create_snapshot_group(
+    bench.cloud, by, GroupOrder((name,))
+)
+FOREIGN_SNAPSHOT_GROUP: dict[str, Act] = {
+    "delete_snapshot_groups": lambda bench, by, name: snapshot_groups.delete_snapshot_groups(
+        bench.cloud, by, [name], delete_images=True
+    ),
+    "apply_snapshot_group": lambda bench, by, name: rollbacks.apply_snapshot_group(
+        bench.cloud, by, name, [("disk-00000000", "snap-00000000")], Power()
+    ),
+}
 LISTS: dict[str, Act] = {
     "list_policies": lambda bench, caller, _name: snapshot_policies.list_policies(
         bench.cloud, caller, BlockQuery(None, {}, 0, 100)
+    ),
+    "list_snapshot_groups": lambda bench, caller, name: snapshot_groups.list_snapshot_groups(
+        bench.cloud, caller, BlockQuery(None, {"snapshot-group-name": (name,)}, 0, 100)
     ),
     "list_images": lambda bench, caller, name: images.list_images(
         bench.cloud, caller, ImageQuery((name,) if name.startswith("img") else None, {}, 0, 100, None)
@@ -435,6 +462,7 @@ def test_every_function_that_acts_for_a_caller_is_tried_against_a_foreign_accoun
         *FOREIGN_SNAPSHOT,
         *FOREIGN_POLICY,
         *FOREIGN_DISK,
+        *FOREIGN_SNAPSHOT_GROUP,
         *LISTS,
         *NAMES_NOTHING,
     }
@@ -450,6 +478,8 @@ def test_what_belongs_to_another_account_does_not_exist(bench: Bench) -> None:
     with bench.cloud.catalog.read() as tx:
         (snapshot,) = tx.images.snapshots_of(image_id)
     policy_id, disk_id = _policy(bench, owner), _disk(bench, owner)
+    (disk,) = bench.disks_of(instance_id)
+    group_id = new_snapshots.create_snapshot_group(bench.cloud, owner, GroupOrder((disk.disk_id,)))
     before = bench.rows()
 
     for acts, name, nothing in (
@@ -460,6 +490,8 @@ def test_what_belongs_to_another_account_does_not_exist(bench: Bench) -> None:
         (FOREIGN_SNAPSHOT, snapshot.snapshot_id, "snap-00000000"),
         (FOREIGN_POLICY, policy_id, "asp-00000000"),
         (FOREIGN_DISK, disk_id, "disk-00000000"),
+        (FOREIGN_DISK, disk.disk_id, "disk-00000000"),
+        (FOREIGN_SNAPSHOT_GROUP, group_id, "csnap-00000000"),
     ):
         for function, act in acts.items():
             refusal = _refusal(lambda act=act, name=name: act(bench, stranger, name))

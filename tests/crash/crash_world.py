@@ -13,6 +13,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +26,7 @@ from linocut.catalog import Catalog
 from linocut.cli.failures import CommandFailed
 from linocut.cli.uploads import upload
 from linocut.cli.wire import Wire
-from linocut.model.ids import DiskId, ImageId, InstanceId, Region, RootDigest
+from linocut.model.ids import DiskId, ImageId, InstanceId, Region, RootDigest, SnapshotId
 from linocut.model.records import DiskUsage
 from linocut.model.states import DiskState, ImageState, InstanceState, OperationState, SnapshotState
 from linocut.settings import Settings
@@ -191,6 +192,10 @@ class World:
         self.call_cbs("AttachDisks", InstanceId=instance_id, DiskIds=[disk_id])
         assert self.await_disk(disk_id) == DiskState.ATTACHED
         return disk_id
+
+    def call_own(self, action: str, **parameters: object) -> dict[str, Any]:
+        """Call an action of the service's own."""
+        return self.wire.call_own(action, **parameters)
 
     def import_image(self, url: str) -> str:
         """Begin an import and return the image's id."""
@@ -370,6 +375,43 @@ class World:
         with self.store(region) as store:
             yield store.tree(self.root(image_id))
 
+    @contextmanager
+    def tree_of(self, snapshot_id: str) -> Iterator[Tree]:
+        """Open the tree of a snapshot."""
+        with self.catalog() as catalog, catalog.read() as tx:
+            snapshot = tx.snapshots.get(SnapshotId(snapshot_id))
+        assert snapshot is not None
+        assert snapshot.root is not None
+        with self.store() as store:
+            yield store.tree(snapshot.root)
+
+    def loose_disk(self) -> str:
+        """Return a disk on the base image that has no instance, as if it had had one."""
+        instance_id, root = InstanceId(self.running_one()), self.root(self.base)
+        with self.catalog() as catalog, catalog.begin() as tx:
+            model = tx.disks.of([instance_id])[instance_id][0]
+            disk = replace(
+                model,
+                disk_id=DiskId(f"disk-{next(self._names):08}"),
+                instance_id=None,
+                last_instance=InstanceId("ins-00000000"),
+                usage=DiskUsage.DATA_DISK,
+                state=DiskState.UNATTACHED,
+                base_root=root,
+                synced_root=None,
+                synced_mark=None,
+                portable=True,
+            )
+            tx.disks.add_all([disk])
+        return disk.disk_id
+
+    def forget_disk(self, disk_id: str) -> None:
+        """Remove a loose disk and what the host keeps of it."""
+        with self.catalog() as catalog, catalog.begin() as tx:
+            tx.disks.remove([DiskId(disk_id)])
+        for kept in self.state.rglob(disk_id):
+            shutil.rmtree(kept)
+
     def root(self, image_id: str) -> RootDigest:
         """Return the root of an image's system disk."""
         with self.catalog() as catalog, catalog.read() as tx:
@@ -432,6 +474,7 @@ class World:
         with self.catalog() as catalog, catalog.read() as tx:
             images: list[str] = [image.image_id for image in tx.images.in_states(_RUNNING_ON)]
             images += [copy.snapshot_id for copy in tx.snapshot_copies.all()]
+            images += [one.snapshot_id for one in tx.snapshots.unfinished()]
             images += [disk.disk_id for disk in tx.disks.in_states(set(DiskState) - _DISK_SETTLED)]
             return images + [
                 instance.instance_id

@@ -287,6 +287,104 @@ def _check_reset(world: World, subject: str) -> None:
     assert _generation(world, instance_id) == int(before) + 1
 
 
+def _snapshots_of(world: World, disk_id: str) -> list[dict[str, Any]]:
+    by_disk = [{"Name": "disk-id", "Values": [disk_id]}]
+    found: list[dict[str, Any]] = world.call_cbs("DescribeSnapshots", Filters=by_disk, Limit=100)["SnapshotSet"]
+    return found
+
+
+def _disk_of(world: World, instance_id: str) -> str:
+    return str(world.instance_of(instance_id)["SystemDisk"]["DiskId"])
+
+
+def _await_snapshot(world: World, disk_id: str) -> str:
+    """Take a snapshot and return it when it is there."""
+    snapshot_id = str(world.call_cbs("CreateSnapshot", DiskId=disk_id)["SnapshotId"])
+    world.await_rest()
+    (found,) = [one for one in _snapshots_of(world, disk_id) if one["SnapshotId"] == snapshot_id]
+    assert found["SnapshotState"] == "NORMAL"
+    return snapshot_id
+
+
+def _check_snapshot(world: World, instance_id: str) -> None:
+    """Check the one snapshot that there is of the instance's disk, and that the next one goes on."""
+    disk_id = _disk_of(world, instance_id)
+    (snapshot,) = _snapshots_of(world, disk_id)
+    assert snapshot["SnapshotState"] == "NORMAL"
+    with world.tree_of(snapshot["SnapshotId"]) as tree:
+        assert tree.read(WRITTEN_AT, 4) != bytes(4), "what the guest wrote is missing"
+        assert tree.read(READ_AT, 4096) == (world.folder / "guest.raw").read_bytes()[READ_AT : READ_AT + 4096]
+    second = _await_snapshot(world, disk_id)
+    world.call_cbs("DeleteSnapshots", SnapshotIds=[snapshot["SnapshotId"], second])
+
+
+def _check_group(world: World, instance_id: str) -> None:
+    (group,) = world.call_cbs("DescribeSnapshotGroups")["SnapshotGroupSet"]
+    assert group["SnapshotGroupState"] == "NORMAL"
+    _check_snapshot(world, instance_id)
+    assert world.call_cbs("DescribeSnapshotGroups")["SnapshotGroupSet"] == []
+
+
+def _with_lost_tree(world: World) -> str:
+    """Return an instance that runs on a tree which is taken away."""
+    instance_id = world.stopped_one()
+    return f"{instance_id},{_hide_base(world)}"
+
+
+def _check_no_snapshot(world: World, subject: str) -> None:
+    instance_id = subject.partition(",")[0]
+    assert _snapshots_of(world, _disk_of(world, instance_id)) == []
+    assert "store" in world.call_own("DescribeTasks")["TaskSet"][0]["Error"]
+    world.power_on(instance_id)
+
+
+def _running_with_snapshot(world: World) -> str:
+    return _with_snapshot(world, world.running_one())
+
+
+def _stopped_with_snapshot(world: World) -> str:
+    return _with_snapshot(world, world.stopped_one())
+
+
+def _with_snapshot(world: World, instance_id: str) -> str:
+    snapshot_id = _await_snapshot(world, _disk_of(world, instance_id))
+    return f"{instance_id},{snapshot_id},{_generation(world, instance_id)}"
+
+
+def _apply(world: World, subject: str, **power: bool) -> None:
+    instance_id, snapshot_id, _ = subject.split(",")
+    attempt(world.call_cbs, "ApplySnapshot", SnapshotId=snapshot_id, DiskId=_disk_of(world, instance_id), **power)
+
+
+def _check_applied(world: World, subject: str, *, runs: bool) -> None:
+    instance_id, snapshot_id, before = subject.split(",")
+    instance = world.instance_of(instance_id)
+    assert (instance["LatestOperation"], instance["LatestOperationState"]) == ("ApplySnapshot", "SUCCESS")
+    assert _generation(world, instance_id) == int(before) + 1
+    (disk,) = world.call_cbs("DescribeDisks", DiskIds=[_disk_of(world, instance_id)])["DiskSet"]
+    assert disk["DiskState"] == "ATTACHED"
+    if not runs:
+        assert world.await_instance(instance_id) == "STOPPED"
+        world.power_on(instance_id)
+    _check_running(world, instance_id)
+    world.call_cbs("DeleteSnapshots", SnapshotIds=[snapshot_id])
+
+
+def _loose_with_snapshot(world: World) -> str:
+    """Return a disk of no instance, which once had one, and a snapshot of it."""
+    disk_id = world.loose_disk()
+    return f"{disk_id},{_await_snapshot(world, disk_id)}"
+
+
+def _check_loose(world: World, subject: str) -> None:
+    disk_id, snapshot_id = subject.split(",")
+    (disk,) = world.call_cbs("DescribeDisks", DiskIds=[disk_id])["DiskSet"]
+    assert (disk["DiskState"], disk["Rollbacking"]) == ("UNATTACHED", False)
+    again = _await_snapshot(world, disk_id)
+    world.call_cbs("DeleteSnapshots", SnapshotIds=[snapshot_id, again])
+    world.forget_disk(disk_id)
+
+
 def _instance_and_key(world: World) -> str:
     pair = world.call("CreateKeyPair", KeyName=world.new_name("key").replace("-", "_"), ProjectId=0)["KeyPair"]
     return f"{world.running_one()},{pair['KeyId']}"
@@ -502,6 +600,45 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         _known_images,
         lambda world, _: attempt(world.create_image, world.running()[0], force_poweroff=True),
         _check_created,
+    ),
+    "taking a snapshot": Scenario(
+        ("create-snapshot.start", "create-snapshot.take", "create-snapshot.record"),
+        World.running_one,
+        lambda world, instance_id: attempt(world.call_cbs, "CreateSnapshot", DiskId=_disk_of(world, instance_id)),
+        _check_snapshot,
+    ),
+    "taking a group of snapshots": Scenario(
+        ("create-snapshot.start", "create-snapshot.take", "create-snapshot.record"),
+        World.running_one,
+        lambda world, instance_id: attempt(world.call_cbs, "CreateSnapshotGroup", DiskIds=[_disk_of(world, instance_id)]),
+        _check_group,
+    ),
+    "a snapshot that cannot be taken": Scenario(
+        ("create-snapshot.undo",),
+        _with_lost_tree,
+        lambda world, subject: attempt(world.call_cbs, "CreateSnapshot", DiskId=_disk_of(world, subject.partition(",")[0])),
+        _check_no_snapshot,
+        lambda subject: _show_base(subject.partition(",")[2]),
+    ),
+    "rolling a disk back and starting again": Scenario(
+        ("roll-back.start", "roll-back.plan", "instance.power-off", "instance.power-on", "roll-back.settle"),
+        _running_with_snapshot,
+        lambda world, subject: _apply(world, subject, AutoStopInstance=True, AutoStartInstance=True),
+        lambda world, subject: _check_applied(world, subject, runs=True),
+    ),
+    "rolling a disk back while the power is off": Scenario(
+        ("roll-back.start", "roll-back.plan", "roll-back.renew", "roll-back.settle"),
+        _stopped_with_snapshot,
+        _apply,
+        lambda world, subject: _check_applied(world, subject, runs=False),
+    ),
+    "rolling a disk back that has no instance": Scenario(
+        ("roll-back-disk.start", "roll-back-disk.drop", "roll-back-disk.settle"),
+        _loose_with_snapshot,
+        lambda world, subject: attempt(
+            world.call_cbs, "ApplySnapshot", SnapshotId=subject.partition(",")[2], DiskId=subject.partition(",")[0]
+        ),
+        _check_loose,
     ),
     "copying to another region": Scenario(
         (

@@ -19,7 +19,9 @@ from linocut.cloud.workflows import (  # noqa: F401  importing declares their st
     images,
     instances,
     metering,
+    rollbacks,
     snapshot_copies,
+    snapshots,
 )
 from linocut.cloud.workflows.durable import STEPS, WORKFLOWS
 

@@ -14,8 +14,10 @@ from linocut.catalog.instance_query import InstanceQuery
 from linocut.catalog.instances import InstanceChanges
 from linocut.catalog.networks import NetworkQuery
 from linocut.catalog.page import Page
+from linocut.catalog.snapshot_groups import GroupQuery, ListedGroup
 from linocut.catalog.snapshot_policies import ListedPolicy, PolicyChanges, PolicyQuery
 from linocut.catalog.snapshot_query import ListedSnapshot, SnapshotQuery
+from linocut.catalog.snapshots import SnapshotChanges
 from linocut.catalog.tasks import TaskQuery
 from linocut.catalog.uploads import Upload
 
@@ -23,6 +25,7 @@ __all__ = [
     "AuditQuery",
     "Catalog",
     "DiskQuery",
+    "GroupQuery",
     "HolderKind",
     "ImageChanges",
     "ImageQuery",
@@ -30,12 +33,14 @@ __all__ = [
     "InstanceChanges",
     "InstanceQuery",
     "ListedDisk",
+    "ListedGroup",
     "ListedPolicy",
     "ListedSnapshot",
     "NetworkQuery",
     "Page",
     "PolicyChanges",
     "PolicyQuery",
+    "SnapshotChanges",
     "SnapshotQuery",
     "TaskQuery",
     "TreeHolder",

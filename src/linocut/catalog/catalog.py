@@ -31,6 +31,7 @@ from linocut.catalog.security_groups import SecurityGroups
 from linocut.catalog.sessions import Sessions
 from linocut.catalog.shares import Shares
 from linocut.catalog.snapshot_copies import SnapshotCopies
+from linocut.catalog.snapshot_groups import SnapshotGroups
 from linocut.catalog.snapshot_policies import SnapshotPolicies
 from linocut.catalog.snapshot_shares import SnapshotShares
 from linocut.catalog.snapshots import Snapshots
@@ -59,6 +60,7 @@ class Tx:
         self.snapshot_copies = SnapshotCopies(connection)
         self.snapshot_policies = SnapshotPolicies(connection)
         self.snapshot_shares = SnapshotShares(connection)
+        self.snapshot_groups = SnapshotGroups(connection)
         self.shares = Shares(connection, self.image_counts)
         self.disks = Disks(connection, self.history)
         self.displays = Displays(connection)

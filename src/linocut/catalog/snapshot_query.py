@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Column, ColumnElement, and_, false, func, not_, or_, select
+from sqlalchemy import Column, ColumnElement, and_, exists, false, func, not_, or_, select
 
-from linocut.catalog.schema import SNAPSHOT_SHARES, SNAPSHOTS
+from linocut.catalog.schema import DISKS, SNAPSHOT_SHARES, SNAPSHOTS
 from linocut.model.ids import ImageId, Region, Uin, Zone
-from linocut.model.records import Snapshot
-from linocut.model.states import SnapshotState
+from linocut.model.records import Snapshot, Tag
+from linocut.model.states import DiskState, SnapshotState
 
 DEFAULT_LIMIT: Final = 20
 
@@ -42,7 +42,8 @@ class ListedSnapshot:
     """A snapshot, the images that are made of it with their names, and its disk's zone if there is the disk.
 
     `shared_with` is the number of accounts that it is shared with, `shared_since` when the first share of it was made. Whoever it
-    is shared with is told of none of that but when that was done.
+    is shared with is told of none of that but when that was done. `is_rolling_back` tells that its disk is being rolled back to
+    it.
     """
 
     snapshot: Snapshot
@@ -51,6 +52,8 @@ class ListedSnapshot:
     shared_with: int = 0
     shared_since: datetime | None = None
     copying_to: tuple[Region, ...] = ()
+    tags: tuple[Tag, ...] = ()
+    is_rolling_back: bool = False
 
 
 def matching(query: SnapshotQuery) -> list[ColumnElement[bool]]:
@@ -86,6 +89,12 @@ def _shared_with(account: Uin) -> ColumnElement[bool]:
     return SNAPSHOTS.c.snapshot_id.in_(select(shares.snapshot_id).where(shares.account == account))
 
 
+def rolling_back() -> ColumnElement[bool]:
+    """Return the condition that the disk of a snapshot is being rolled back to it."""
+    disk = DISKS.alias("rolled")
+    return exists().where(disk.c.base_snapshot == SNAPSHOTS.c.snapshot_id, disk.c.state == DiskState.ROLLBACKING)
+
+
 def _in_state(state: str) -> ColumnElement[bool]:
     """Return the condition that a snapshot is in a state as the wire tells them apart: a copy is not CREATING but COPYING."""
     match state:
@@ -93,5 +102,9 @@ def _in_state(state: str) -> ColumnElement[bool]:
             return and_(SNAPSHOTS.c.state == SnapshotState.CREATING, SNAPSHOTS.c.is_copy)
         case SnapshotState.CREATING:
             return and_(SNAPSHOTS.c.state == SnapshotState.CREATING, not_(SNAPSHOTS.c.is_copy))
+        case DiskState.ROLLBACKING:
+            return rolling_back()
+        case SnapshotState.NORMAL:
+            return and_(SNAPSHOTS.c.state == SnapshotState.NORMAL, not_(rolling_back()))
         case _:
             return SNAPSHOTS.c.state == state

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, delete, exists, func, insert, or_, select, union, update
 from sqlalchemy.exc import IntegrityError
 
 from linocut.catalog.history import History, unmetered_roots
 from linocut.catalog.page import Page
-from linocut.catalog.rows import batches, lost_race, record_of, values_of
+from linocut.catalog.rows import batches, guarded_update, lock_until_end, lost_race, record_of, values_of
 from linocut.catalog.schema import (
     COPIES,
     DISKS,
@@ -17,17 +18,26 @@ from linocut.catalog.schema import (
     IMAGES,
     INSTANCES,
     SNAPSHOT_COPIES,
+    SNAPSHOT_GROUPS,
     SNAPSHOT_SHARES,
     SNAPSHOTS,
     SPANS,
 )
-from linocut.catalog.snapshot_query import ListedSnapshot, SnapshotQuery, matching, shares_seen
-from linocut.catalog.tags import drop_tags
-from linocut.model.ids import DiskId, ImageId, Region, RootDigest, SnapshotId, Uin
-from linocut.model.records import DiskUsage, Snapshot
+from linocut.catalog.snapshot_query import ListedSnapshot, SnapshotQuery, matching, rolling_back, shares_seen
+from linocut.catalog.tags import drop_tags, put_tags, tags_of
+from linocut.model.ids import DiskId, ImageId, Region, RootDigest, SnapshotGroupId, SnapshotId, Uin
+from linocut.model.records import DiskUsage, Snapshot, Tag
 from linocut.model.states import ImageState, SnapshotState
 
 _COMPLETE: Final = 100
+
+
+class SnapshotChanges(TypedDict, total=False):
+    """The fields of a snapshot that may change after it was taken."""
+
+    name: str
+    deadline: datetime | None
+    changed_at: datetime
 
 
 class Snapshots:
@@ -37,12 +47,13 @@ class Snapshots:
         self._connection = connection
         self._history = history
 
-    def add(self, snapshot: Snapshot) -> None:
+    def add(self, snapshot: Snapshot, tags: tuple[Tag, ...] = ()) -> None:
         """Add a snapshot. One of a system disk descends from what its instance descends from, unless it says itself from what."""
         values = values_of(snapshot, SNAPSHOTS)
         if snapshot.windows_of is None and snapshot.disk_id is not None:
             values["windows_of"] = _windows_of_disk(snapshot.disk_id)
         self._connection.execute(insert(SNAPSHOTS).values(values))
+        put_tags(self._connection, {snapshot.snapshot_id: tags})
         self._history.snapshots_changed([snapshot.snapshot_id])
 
     def get(self, snapshot_id: SnapshotId) -> Snapshot | None:
@@ -50,10 +61,11 @@ class Snapshots:
         row = self._connection.execute(select(SNAPSHOTS).where(SNAPSHOTS.c.snapshot_id == snapshot_id)).mappings().first()
         return None if row is None else record_of(Snapshot, row)
 
-    def finish(self, snapshot_id: SnapshotId, root: RootDigest, size_bytes: int) -> None:
+    def finish(self, snapshot_id: SnapshotId, root: RootDigest, size_bytes: int, *, is_frozen: bool = False) -> None:
         """Say that the snapshot's content is in the region store. Raises LostRace unless it is CREATING."""
         creating = (SNAPSHOTS.c.snapshot_id == snapshot_id, SNAPSHOTS.c.state == SnapshotState.CREATING)
         done = {"state": SnapshotState.NORMAL, "root": root, "size_bytes": size_bytes, "percent": _COMPLETE}
+        done["is_frozen"] = is_frozen
         if self._connection.execute(update(SNAPSHOTS).where(*creating).values(**done)).rowcount != 1:
             raise lost_race(f"{snapshot_id} is not {SnapshotState.CREATING}")
         self._history.snapshots_changed([snapshot_id])
@@ -72,25 +84,77 @@ class Snapshots:
         forwards = (SNAPSHOTS.c.snapshot_id.in_(tuple(snapshot_ids)), SNAPSHOTS.c.percent < percent)
         self._connection.execute(update(SNAPSHOTS).where(*forwards).values(percent=percent))
 
-    def remove(self, snapshot_ids: Iterable[SnapshotId]) -> None:
-        """Remove snapshots, in whatever state, with their shares and tags. One that is gone is no error.
+    def change(self, snapshot: Snapshot, **changes: Unpack[SnapshotChanges]) -> None:
+        """Change a snapshot. Raises LostRace when it is gone, or what is to change is not as it was read."""
+        guarded_update(self._connection, SNAPSHOTS.c.snapshot_id, snapshot, changes, guards=changes)
 
-        Raises LostRace when an image is made of one.
+    def remove(self, snapshot_ids: Iterable[SnapshotId]) -> None:
+        """Remove snapshots, in whatever state, with their shares and tags, and groups of which none is left.
+
+        One that is gone is no error. Raises LostRace when an image is made of one.
         """
         try:
             for batch in batches(snapshot_ids):
                 self._history.snapshots_changed(batch)
+                grouped = select(SNAPSHOTS.c.group_id).where(
+                    SNAPSHOTS.c.snapshot_id.in_(batch), SNAPSHOTS.c.group_id.is_not(None)
+                )
+                groups = self._connection.scalars(grouped.distinct()).all()
                 drop_tags(self._connection, batch)
                 self._connection.execute(delete(SNAPSHOT_SHARES).where(SNAPSHOT_SHARES.c.snapshot_id.in_(batch)))
                 self._connection.execute(delete(SNAPSHOTS).where(SNAPSHOTS.c.snapshot_id.in_(batch)))
+                self._remove_empty(groups)
         except IntegrityError as error:
             raise lost_race("an image is made of one of the snapshots") from error
+
+    def _remove_empty(self, group_ids: Iterable[str]) -> None:
+        """Remove those of the groups that have no snapshot any more."""
+        left = exists().where(SNAPSHOTS.c.group_id == SNAPSHOT_GROUPS.c.group_id)
+        named = SNAPSHOT_GROUPS.c.group_id.in_(tuple(group_ids))
+        empty = self._connection.scalars(select(SNAPSHOT_GROUPS.c.group_id).where(named, ~left)).all()
+        drop_tags(self._connection, empty)
+        self._connection.execute(delete(SNAPSHOT_GROUPS).where(SNAPSHOT_GROUPS.c.group_id.in_(empty)))
+
+    def of_group(self, group_id: SnapshotGroupId) -> tuple[Snapshot, ...]:
+        """Return the snapshots of a group."""
+        query = select(SNAPSHOTS).where(SNAPSHOTS.c.group_id == group_id).order_by(SNAPSHOTS.c.name, SNAPSHOTS.c.snapshot_id)
+        return tuple(record_of(Snapshot, row) for row in self._connection.execute(query).mappings())
+
+    def unfinished(self) -> tuple[Snapshot, ...]:
+        """Return the snapshots of disks whose content is still to come, the oldest first; not those of images, nor copies."""
+        asked = (SNAPSHOTS.c.state == SnapshotState.CREATING, SNAPSHOTS.c.request_id != "", SNAPSHOTS.c.is_copy.is_(False))
+        query = select(SNAPSHOTS).where(*asked).order_by(SNAPSHOTS.c.created_at, SNAPSHOTS.c.snapshot_id)
+        return tuple(record_of(Snapshot, row) for row in self._connection.execute(query).mappings())
+
+    def due(self, at: datetime, limit: int) -> tuple[Snapshot, ...]:
+        """Return snapshots whose deadline has passed, the longest passed first; not those that are in an image or shared."""
+        unbound = ~exists().where(IMAGE_SNAPSHOTS.c.snapshot_id == SNAPSHOTS.c.snapshot_id)
+        unshared = ~exists().where(SNAPSHOT_SHARES.c.snapshot_id == SNAPSHOTS.c.snapshot_id)
+        passed = (SNAPSHOTS.c.deadline <= at, SNAPSHOTS.c.state == SnapshotState.NORMAL, unbound, unshared)
+        query = select(SNAPSHOTS).where(*passed).order_by(SNAPSHOTS.c.deadline, SNAPSHOTS.c.snapshot_id).limit(limit)
+        return tuple(record_of(Snapshot, row) for row in self._connection.execute(query).mappings())
+
+    def lock_quota(self, uin: Uin, region: Region) -> None:
+        """Let only one transaction at a time count and add snapshots of this account and region."""
+        lock_until_end(self._connection, f"snapshot quota of {uin} in {region}")
+
+    def count_own(self, uin: Uin, region: Region) -> int:
+        """Return how many snapshots the account has in the region, but for those that images are made of."""
+        unbound = ~exists().where(IMAGE_SNAPSHOTS.c.snapshot_id == SNAPSHOTS.c.snapshot_id)
+        mine = (SNAPSHOTS.c.owner == uin, SNAPSHOTS.c.region == region, unbound)
+        return self._connection.execute(select(func.count()).select_from(SNAPSHOTS).where(*mine)).scalar_one()
 
     def hold(self, uin: Uin, region: Region, snapshot_ids: Iterable[SnapshotId]) -> tuple[Snapshot, ...]:
         """Return those of the snapshots that the account has in the region, and keep them until the transaction ends."""
         mine = (SNAPSHOTS.c.owner == uin, SNAPSHOTS.c.region == region, SNAPSHOTS.c.snapshot_id.in_(tuple(snapshot_ids)))
         query = select(SNAPSHOTS).where(*mine).order_by(SNAPSHOTS.c.snapshot_id).with_for_update(read=True)
         return tuple(record_of(Snapshot, row) for row in self._connection.execute(query).mappings())
+
+    def owned_ones(self, uin: Uin, region: Region, snapshot_ids: Iterable[SnapshotId]) -> tuple[Snapshot, ...]:
+        """Return those of the snapshots that the account has in the region."""
+        mine = (SNAPSHOTS.c.owner == uin, SNAPSHOTS.c.region == region, SNAPSHOTS.c.snapshot_id.in_(tuple(snapshot_ids)))
+        rows = self._connection.execute(select(SNAPSHOTS).where(*mine).order_by(SNAPSHOTS.c.snapshot_id)).mappings()
+        return tuple(record_of(Snapshot, row) for row in rows)
 
     def bound(self, image_id: ImageId) -> tuple[SnapshotId, ...]:
         """Return the snapshots of an image that no other image is made of."""
@@ -128,25 +192,26 @@ class Snapshots:
         total = self._connection.execute(select(func.count()).select_from(SNAPSHOTS).where(*conditions)).scalar_one()
         created = SNAPSHOTS.c.created_at.asc() if query.oldest_first else SNAPSHOTS.c.created_at.desc()
         source = SNAPSHOTS.outerjoin(DISKS, DISKS.c.disk_id == SNAPSHOTS.c.disk_id)
-        wanted = select(*SNAPSHOTS.c, DISKS.c.zone, *shares_seen(query.owner)).select_from(source)
+        is_rolled = rolling_back().label("is_rolling_back")
+        wanted = select(*SNAPSHOTS.c, DISKS.c.zone, is_rolled, *shares_seen(query.owner)).select_from(source)
         ordered = wanted.where(*conditions).order_by(created, SNAPSHOTS.c.snapshot_id)
         rows = self._connection.execute(ordered.offset(query.offset).limit(query.limit)).mappings().all()
         own = [row["snapshot_id"] for row in rows if row["owner"] == query.owner]
-        images, going = self._named_images(own), self._copying_to(own)
-        return Page(
-            tuple(
-                ListedSnapshot(
-                    record_of(Snapshot, row),
-                    images.get(row["snapshot_id"], ()),
-                    row["zone"],
-                    row["shared_with"],
-                    row["shared_since"],
-                    going.get(row["snapshot_id"], ()),
-                )
-                for row in rows
-            ),
-            total,
+        images, going, tags = self._named_images(own), self._copying_to(own), tags_of(self._connection, own)
+        listed = tuple(
+            ListedSnapshot(
+                record_of(Snapshot, row),
+                images.get(row["snapshot_id"], ()),
+                row["zone"],
+                row["shared_with"],
+                row["shared_since"],
+                going.get(row["snapshot_id"], ()),
+                tags.get(row["snapshot_id"], ()),
+                bool(row["is_rolling_back"]),
+            )
+            for row in rows
         )
+        return Page(listed, total)
 
     def _is_any_shared_with(self, account: Uin) -> bool:
         query = select(SNAPSHOT_SHARES.c.snapshot_id).where(SNAPSHOT_SHARES.c.account == account).limit(1)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Column, ColumnElement, Connection, delete, exists, insert, select
 
 from linocut.catalog.rows import batches, lost_race
-from linocut.catalog.schema import DISKS, IMAGES, INSTANCES, KEYS, SECURITY_GROUPS, SUBNETS, TAGS, VPCS
+from linocut.catalog.schema import DISKS, IMAGES, INSTANCES, KEYS, SECURITY_GROUPS, SNAPSHOTS, SUBNETS, TAGS, VPCS
 from linocut.model.ids import Region, Uin
 from linocut.model.records import Tag
 
@@ -15,6 +15,7 @@ TAGGED: Final[Mapping[tuple[str, str], Column[str]]] = {
     ("cvm", "instance"): INSTANCES.c.instance_id,
     ("cvm", "keypair"): KEYS.c.key_id,
     ("cvm", "volume"): DISKS.c.disk_id,
+    ("cvm", "snapshot"): SNAPSHOTS.c.snapshot_id,
     ("cvm", "sg"): SECURITY_GROUPS.c.group_id,
     ("vpc", "vpc"): VPCS.c.vpc_id,
     ("vpc", "subnet"): SUBNETS.c.subnet_id,

@@ -54,9 +54,14 @@ _GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         {"show": "prices:show", "set": "prices:set_price"},
     ),
     "snapshot": (
-        "List, share, copy and delete snapshots, also those that outlived their image.",
+        "Take snapshots of disks, list, keep, share, copy and delete them, and roll disks back to them.",
         {
+            "create": "snapshots:create",
             "list": "snapshots:list_snapshots",
+            "show": "snapshots:show",
+            "apply": "snapshots:apply",
+            "rename": "snapshots:rename",
+            "keep": "snapshots:keep",
             "delete": "snapshots:delete",
             "share": "snapshot_sharing:share",
             "unshare": "snapshot_sharing:unshare",
@@ -129,6 +134,20 @@ _GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         {"verify": "stores:verify", "gc": "stores:collect", "stat": "stores:stat"},
     ),
 }
+_INNER_GROUPS: Final[Mapping[str, Mapping[str, tuple[str, Mapping[str, str]]]]] = {
+    "snapshot": {
+        "group": (
+            "Take snapshots of several disks of an instance at one moment, list and delete them, and roll the disks back.",
+            {
+                "create": "snapshot_groups:create",
+                "list": "snapshot_groups:list_groups",
+                "apply": "snapshot_groups:apply",
+                "delete": "snapshot_groups:delete",
+            },
+        ),
+    },
+}
+"""Groups within a group."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -198,6 +217,10 @@ def _tree(arguments: Sequence[str]) -> App:
                 group.command(_command(place), name=member)
             else:
                 group.default(_command(place))
+        for inner_name, (inner_purpose, inner_members) in _INNER_GROUPS.get(name, {}).items() if name in arguments else ():
+            inner = group.command(App(name=inner_name, help=inner_purpose))
+            for member, place in inner_members.items() if inner_name in arguments else ():
+                inner.command(_command(place), name=member)
     return tree
 
 

@@ -14,7 +14,7 @@ from linocut.model import errors
 from linocut.model.ids import Uin
 from linocut.model.records import AuditEntry
 
-ID_PREFIXES: Final = ("disk", "img", "ins", "rtb", "sg", "skey", "snap", "subnet", "vpc")
+ID_PREFIXES: Final = ("asp", "csnap", "disk", "img", "ins", "rtb", "sg", "skey", "snap", "subnet", "vpc")
 _ID: Final = re.compile(rf"(?:.*[/:])?((?:{'|'.join(ID_PREFIXES)})-[0-9a-z]{{8}})")
 _MOST_RESOURCES: Final = 200
 _VALUES: Final = 10

@@ -11,6 +11,7 @@ from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.instances import require_settled_disks
 from linocut.cloud.new_images import DryRunPassed, add_new_image, end_dry_run, new_snapshot, take_quota
+from linocut.cloud.new_snapshots import hold_untaken
 from linocut.model import errors, rules
 from linocut.model.ids import DiskId, ImageId, InstanceId, SnapshotId, is_id, new_id
 from linocut.model.records import Disk, DiskUsage, GuestSystem, Image, ImageSource, Instance, Snapshot, Tag
@@ -44,11 +45,12 @@ class CreateOrder:
 def create_image(cloud: Cloud, caller: Caller, order: CreateOrder) -> ImageId | None:
     """Make an image of an instance, which may go on running, or of snapshots; return its id at once, or None on a dry run.
 
-    Of an instance the system disk is taken, and those data disks that are named. An image of snapshots is made of those very
-    snapshots: nothing is copied, and it is NORMAL at once. Raises InvalidValue, ValueTooLong, InstanceNotFound,
-    InstanceStateForbids, TaskRunning, DiskIsSystemDisk, DiskNotOfInstance, OneParameterNeeded, ParameterConflict,
-    DependsOnInstance, ImageSnapshotNotFound, SystemSnapshotMissing, SystemSnapshotsSeveral, SnapshotUnfinished, TooManyValues,
-    ParameterUnsupported, ImageNameTaken, ImageQuotaExceeded, ImageFamilyInvalid, TagInvalid, TagsDuplicate.
+    Of an instance the system disk is taken, and those data disks that are named, all at one moment. An image of snapshots is made
+    of those very snapshots: nothing is copied, and it is NORMAL at once. Raises InvalidValue, ValueTooLong, InstanceNotFound,
+    InstanceStateForbids, TaskRunning, ReinstallFailed, SnapshotUnderWay, DiskIsSystemDisk, DiskNotOfInstance, OneParameterNeeded,
+    ParameterConflict, DependsOnInstance, ImageSnapshotNotFound, SystemSnapshotMissing, SystemSnapshotsSeveral,
+    SnapshotUnfinished, TooManyValues, ParameterUnsupported, ImageNameTaken, ImageQuotaExceeded, ImageFamilyInvalid, TagInvalid,
+    TagsDuplicate.
     Source: CVM CreateImage.
     """
     order = replace(
@@ -75,6 +77,7 @@ def _create_of_instance(cloud: Cloud, caller: Caller, order: CreateOrder) -> Ima
     with suppress(DryRunPassed), cloud.catalog.begin() as tx:
         instance = _instance_to_image(tx, caller, order.instance_id)
         disks = _disks_to_image(tx, instance, order.data_disk_ids)
+        hold_untaken(tx, disks)
         take_quota(cloud, caller, tx)
         system = _system_of_instance(tx, instance)
         if order.sysprep:

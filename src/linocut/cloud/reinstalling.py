@@ -15,6 +15,7 @@ from linocut.cloud.context import Cloud
 from linocut.cloud.images import visible_image
 from linocut.cloud.instances import idle_instances
 from linocut.cloud.logins import LoginOrder, check_login
+from linocut.cloud.new_snapshots import hold_untaken
 from linocut.cloud.ordered_disks import check_system_size, require_runnable
 from linocut.model import errors, rules
 from linocut.model.records import Disk, DiskUsage, Image, Instance
@@ -47,7 +48,7 @@ def reset_instance(cloud: Cloud, caller: Caller, order: ResetOrder) -> None:
 
     Raises InstanceIdMalformed, InstanceNotFound, InstanceStateForbids, TaskRunning, ImageIdMalformed, ImageNotFound,
     ImageStateForbids, ArchitectureMismatch, LicenseTypeStays, DiskTooSmall, ValueOutOfRange, InvalidValue, HostNameInvalid,
-    UserDataInvalid, and what check_login raises. Source: CVM ResetInstance.
+    UserDataInvalid, SnapshotUnderWay, and what check_login raises. Source: CVM ResetInstance.
     """
     with cloud.catalog.begin() as tx:
         (instance,) = idle_instances(tx, caller, [order.instance_id], _WORK.__contains__)
@@ -115,6 +116,7 @@ def _identity(order: ResetOrder, image: Image) -> InstanceChanges:
 
 def _replace_system_disk(tx: Tx, order: ResetOrder, instance: Instance, image: Image) -> None:
     disk = next(one for one in tx.disks.of([instance.instance_id])[instance.instance_id] if one.usage is DiskUsage.SYSTEM_DISK)
+    hold_untaken(tx, [disk])
     if order.system_disk_type not in {"", disk.disk_type}:
         raise errors.InvalidValue(f"SystemDisk.DiskType stays {disk.disk_type}.")
     snapshot = next(one for one in tx.images.snapshots_of(image.image_id) if one.usage is DiskUsage.SYSTEM_DISK)

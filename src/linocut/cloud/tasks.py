@@ -24,7 +24,12 @@ from linocut.model.states import ImageState, TaskState
 __all__ = ["Page", "Task", "TasksAsked"]
 
 _FILTERS: Final = frozenset({"action", "resource", "state"})
-_CANCELLABLE: Final = frozenset({"ImportImage", "CreateImage", "SyncImages", "ExportImages", "CopySnapshotCrossRegions"})
+_CANCELLABLE: Final = frozenset(
+    {
+        *("ImportImage", "CreateImage", "SyncImages", "ExportImages"),
+        *("CreateSnapshot", "CreateSnapshotGroup", "CopySnapshotCrossRegions"),
+    }
+)
 _ASK_INTERVAL_S: Final = 0.5
 _TEXT: Final = 1024
 _CANCELLED: Final = "The task was cancelled."
@@ -140,7 +145,8 @@ def list_tasks(cloud: Cloud, caller: Caller, asked: TasksAsked) -> Page[Task]:
 def cancel_task(cloud: Cloud, caller: Caller, task_id: int) -> None:
     """Have a task end before it is done: it ends CANCELLED, and what it made is undone. Cancelling twice is harmless.
 
-    Imports, images of instances, copies and exports can be cancelled; a copy only as long as no instance was started from it.
+    Imports, images of instances, snapshots, copies and exports can be cancelled; a copy only as long as no instance was started
+    from it.
     Raises TaskNotFound, TaskNotCancellable.
     """
     with cloud.catalog.begin() as tx:

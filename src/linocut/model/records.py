@@ -292,6 +292,8 @@ class Disk:
     request_id: str = ""
 
 
+RENEWING: Final = frozenset({"ResetInstance", "ApplySnapshot", "ApplySnapshotGroup"})
+"""Operations that give disks of an instance another content."""
 _NO_VPC: Final = VpcId("")
 _NO_SUBNET: Final = SubnetId("")
 
@@ -354,8 +356,8 @@ class Instance:
 
     @property
     def is_half_reinstalled(self) -> bool:
-        """Tell whether its latest operation was to give it a new system disk, and failed."""
-        return self.latest_operation == "ResetInstance" and self.latest_operation_state is OperationState.FAILED
+        """Tell whether its latest operation was to give it a new system disk, or to roll disks back, and failed."""
+        return self.latest_operation in RENEWING and self.latest_operation_state is OperationState.FAILED
 
 
 @dataclass(frozen=True, slots=True)

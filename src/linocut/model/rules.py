@@ -8,6 +8,7 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from linocut.model import errors
@@ -44,6 +45,7 @@ _PASSWORD_CLASSES: Final = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile
 _PASSWORD_SPECIALS: Final = re.compile(r"[A-Za-z0-9()`~!@#$%^&*\-+=_|{}\[\]:;',.?/]*")
 _PASSWORD_NEEDED_CLASSES: Final = 2
 _WINDOWS_PASSWORD_NEEDED_CLASSES: Final = 3
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)", re.ASCII)
 _TRUTHS: Final = {"true": True, "false": False}
 
 
@@ -106,6 +108,16 @@ def snapshot_name(parameter: str, text: str) -> str:
     if len(text) > SNAPSHOT_NAME_CHARACTERS:
         raise errors.ValueTooLong(f"{parameter} has more than {SNAPSHOT_NAME_CHARACTERS} characters.")
     return _without_nul(parameter, text)
+
+
+def moment(parameter: str, text: str) -> datetime:
+    """Return a time that is written as ISO 8601 with its offset from UTC: ``2022-01-08T09:47:55+00:00``. Raises InvalidValue."""
+    try:
+        if _MOMENT.fullmatch(text):
+            return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):  # of no calendar
+        pass
+    raise errors.InvalidValue(f"{parameter} takes a time such as 2022-01-08T09:47:55+00:00.")
 
 
 def key_description(text: str) -> str:

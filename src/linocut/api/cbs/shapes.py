@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from linocut.api.codes import Codes, codes
-from linocut.api.cvm.shapes import Filter, PageRequest, filters_by_name, ids_asked
+from linocut.api.cvm.shapes import Filter, PageRequest, Tag, filters_by_name, ids_asked
 from linocut.api.envelope import Shape
 from linocut.cloud.listing import BlockQuery
-from linocut.model import errors
+from linocut.model import errors, records
 
 LIST_CODES: Final[Codes] = codes(
     errors.InvalidValue,
@@ -40,6 +40,11 @@ class OrderedPageRequest(PageRequest):
     filters: tuple[Filter, ...] = ()
     order_field: str = ""
     order: str = ""
+
+
+def model_tags(tags: Iterable[Tag]) -> tuple[records.Tag, ...]:
+    """Return tags as the model has them."""
+    return tuple(records.Tag(tag.key, tag.value) for tag in tags)
 
 
 def block_query(request: OrderedPageRequest, ids: Iterable[str], order_fields: frozenset[str]) -> BlockQuery:

@@ -195,6 +195,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
                 errors.TaskRunning: "OperationDenied.InstanceOperationInProgress",
                 errors.InstanceStateForbids: "UnsupportedOperation",
                 errors.DiskSpaceExhausted: "ResourceInsufficient.CloudDiskUnavailable",
+                errors.SnapshotUnderWay: "ResourceUnavailable.SnapshotCreating",
             },
             states=(InstanceState.REBOOTING, InstanceState.STARTING, InstanceState.STOPPING, InstanceState.TERMINATING),
         ),

@@ -202,6 +202,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
                 errors.ValueOutOfRange: "InvalidParameterValue",
                 errors.KeyNotFound: "InvalidParameterValue.KeyPairNotFound",
                 errors.ParameterConflict: "InvalidParameter.ParameterConflict",
+                errors.SnapshotUnderWay: "OperationDenied.InstanceOperationInProgress",
                 **BUSY,
             },
             states=IN_TRANSIT,

@@ -6,7 +6,7 @@ stays as documented; these are additions beside it.
 
 from typing import Final
 
-from linocut.api.own import audit, bills, buckets, images, instances, policies, storage, tasks, uploads
+from linocut.api.own import audit, bills, buckets, images, instances, policies, snapshots, storage, tasks, uploads
 from linocut.api.table import Service
 
 LINOCUT: Final = Service(
@@ -19,6 +19,7 @@ LINOCUT: Final = Service(
         *images.ACTIONS,
         *instances.ACTIONS,
         *policies.ACTIONS,
+        *snapshots.ACTIONS,
         *storage.ACTIONS,
         *tasks.ACTIONS,
         *uploads.ACTIONS,

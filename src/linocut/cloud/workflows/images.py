@@ -6,12 +6,9 @@ that no row names are swept later.
 """
 
 import hashlib
-import secrets
 import shutil
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -23,6 +20,7 @@ from linocut.cloud.uploads import remove_upload, upload_file
 from linocut.cloud.workflows.durable import Failed, step, workflow
 from linocut.cloud.workflows.instances import settle_row
 from linocut.cloud.workflows.pacing import paced
+from linocut.cloud.workflows.taking import Stored, TakenDisks, Watch, record_taken, take_disks
 from linocut.formats import (
     Checksum,
     DiskFile,
@@ -37,11 +35,10 @@ from linocut.formats import (
     fetch,
     inspect_disk,
 )
-from linocut.machines import DiskTake, MarkGone, NbdExport
 from linocut.model import errors
-from linocut.model.ids import DiskId, ImageId, InstanceId, Region, RootDigest, SnapshotId
-from linocut.model.records import Disk, Image, Snapshot
-from linocut.model.states import ImageState, InstanceState, SnapshotState
+from linocut.model.ids import ImageId, InstanceId, Region, RootDigest
+from linocut.model.records import Image, Snapshot
+from linocut.model.states import ImageState, InstanceState
 
 _GIB: Final = 1024**3
 _TEXT: Final = 1024
@@ -49,17 +46,6 @@ _FETCHED_PERCENT: Final = 50
 _SUMS_BYTES: Final = 1 << 20
 _CONCURRENT_INGESTS: Final = threading.BoundedSemaphore(2)
 """Two imports at a time take all that a disk and two cores have; the rest wait their turn."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A disk's content in the region store."""
-
-    snapshot_id: SnapshotId
-    root: RootDigest
-    size_bytes: int
-    disk_id: DiskId | None = None
-    mark: str | None = None
 
 
 @workflow("import-image")
@@ -163,7 +149,7 @@ def ingest_disk(cloud: Cloud, image_id: str, position: int, count: int, found: t
 @step("import-image.record")
 def record_imported(cloud: Cloud, image_id: str, stored: list[Stored]) -> None:
     """Name the trees in the catalog: the image is there."""
-    _record(cloud, image_id, stored)
+    _record(cloud, image_id, TakenDisks(stored))
 
 
 @step("import-image.tidy")
@@ -204,25 +190,17 @@ def quiesce(cloud: Cloud, image_id: str) -> bool:
 
 
 @step("create-image.copy")
-def copy_disks(cloud: Cloud, image_id: str) -> list[Stored]:
-    """Copy what the disks hold at one moment onto the trees last taken from them, or onto those that they began from."""
+def copy_disks(cloud: Cloud, image_id: str) -> TakenDisks:
+    """Take what the disks hold at one moment."""
     image, snapshots = _read(cloud, image_id)
-    with cloud.catalog.read() as tx:
-        disks = {disk.disk_id: disk for disk in tx.disks.of([_source(image)])[_source(image)]}
-    sources = []
-    for snapshot in snapshots:
-        if snapshot.disk_id is None or snapshot.disk_id not in disks:
-            raise errors.InstanceNotFound("The instance has lost a disk.")
-        disk = disks[snapshot.disk_id]
-        marked = disk.synced_root is not None and disk.synced_mark is not None
-        sources.append(_Source(snapshot, disk, disk.synced_mark if marked else None))
-    return _copy(cloud, image, sources)
+    watch = Watch(_shower(cloud, image, 0, 1, 0, 99, before=0), tasks.canceller(cloud, image.image_id, image.request_id))
+    return take_disks(cloud, image.region, snapshots, watch)
 
 
 @step("create-image.record")
-def record_created(cloud: Cloud, image_id: str, stored: list[Stored]) -> None:
+def record_created(cloud: Cloud, image_id: str, taken: TakenDisks) -> None:
     """Name the trees in the catalog, and remember since when the disks' writes are recorded."""
-    _record(cloud, image_id, stored)
+    _record(cloud, image_id, taken)
 
 
 @step("create-image.resume")
@@ -356,68 +334,13 @@ def _ingest(cloud: Cloud, image: Image, disk: DiskFile, show: Callable[[int, int
         ingest.abort()  # the tree stays; the block server forgets how it came to be
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A disk to copy: since the mark of the last tree taken from it, or all that its overlay holds."""
-
-    snapshot: Snapshot
-    disk: Disk
-    since: str | None
-
-    @property
-    def parent(self) -> RootDigest | None:
-        """The tree that the copy adds to."""
-        return self.disk.base_root if self.since is None else self.disk.synced_root
-
-
-def _copy(cloud: Cloud, image: Image, sources: Sequence[_Source]) -> list[Stored]:
-    try:
-        return _copy_once(cloud, image, sources)
-    except MarkGone as gone:  # the machine crashed: what the disk wrote is told by its overlay alone
-        again = [replace(source, since=None) if source.disk.disk_id == gone.disk_id else source for source in sources]
-        return _copy(cloud, image, again)
-
-
-def _copy_once(cloud: Cloud, image: Image, sources: Sequence[_Source]) -> list[Stored]:
-    server = cloud.stores.server(image.region)
-    with ExitStack() as stack:
-        ingests = []
-        for source in sources:
-            ingest = server.ingest(source.snapshot.size_bytes, source.parent)
-            stack.callback(ingest.abort)
-            ingests.append(ingest)
-        taken = cloud.machines.take(
-            _source(image),
-            [
-                DiskTake(
-                    source.disk.disk_id,
-                    NbdExport(server.socket_path, ingest.export),
-                    f"mark-{secrets.token_hex(8)}",
-                    source.since,
-                )
-                for source, ingest in zip(sources, ingests, strict=True)
-            ],
-            progress=_shower(cloud, image, 0, 1, 0, 99, before=0),
-            cancelled=tasks.canceller(cloud, image.image_id, image.request_id),
-        )
-        return [
-            Stored(source.snapshot.snapshot_id, ingest.seal(), source.snapshot.size_bytes, source.disk.disk_id, one.mark)
-            for source, ingest, one in zip(sources, ingests, taken.disks, strict=True)
-        ]
-
-
-def _record(cloud: Cloud, image_id: str, stored: list[Stored]) -> None:
+def _record(cloud: Cloud, image_id: str, taken: TakenDisks) -> None:
     image, snapshots = _read(cloud, image_id)
     if image.state is ImageState.NORMAL:
         return
-    unfinished = {snapshot.snapshot_id for snapshot in snapshots if snapshot.state is SnapshotState.CREATING}
     with cloud.catalog.begin() as tx:
-        for one in stored:
-            if one.snapshot_id in unfinished:
-                tx.snapshots.finish(one.snapshot_id, one.root, one.size_bytes)
-            if one.disk_id is not None:
-                tx.disks.synced(one.disk_id, one.root, one.mark)
-        tx.images.move(image, ImageState.NORMAL, percent=100, size_gb=-(-stored[0].size_bytes // _GIB))
+        record_taken(tx, snapshots, taken)
+        tx.images.move(image, ImageState.NORMAL, percent=100, size_gb=-(-taken.stored[0].size_bytes // _GIB))
         tasks.succeed(cloud, tx, image.image_id, image.request_id)
 
 

@@ -11,9 +11,10 @@ from linocut.cloud import tasks
 from linocut.cloud.context import Cloud
 from linocut.cloud.workflows.durable import Failed, step, workflow
 from linocut.cloud.workflows.forwarding import follow_groups
-from linocut.cloud.workflows.machine_specs import read_instance, require_trees, spec_of
+from linocut.cloud.workflows.machine_specs import prepare_as_row_says, read_instance, require_trees, spec_of
 from linocut.machines import MachineGone, MachineState
 from linocut.model.ids import InstanceId
+from linocut.model.records import DiskUsage
 from linocut.model.states import DiskState, InstanceState, OperationState
 
 _TEXT: Final = 1024
@@ -90,8 +91,10 @@ def _patience_s(cloud: Cloud, instance_id: InstanceId) -> float:
     """Return how long a guest may take to power off: not long where its system is about to be thrown away, broken or not."""
     with cloud.catalog.read() as tx:
         instance = tx.instances.find(instance_id)
-    reinstalled = instance is not None and instance.latest_operation == "ResetInstance"
-    return min(cloud.settings.shutdown_timeout_s, _REINSTALLED_S) if reinstalled else cloud.settings.shutdown_timeout_s
+        disks = tx.disks.of([instance_id])[instance_id]
+    is_rolled = any(disk.usage is DiskUsage.SYSTEM_DISK and disk.state is DiskState.ROLLBACKING for disk in disks)
+    is_renewed = is_rolled or (instance is not None and instance.latest_operation == "ResetInstance")
+    return min(cloud.settings.shutdown_timeout_s, _REINSTALLED_S) if is_renewed else cloud.settings.shutdown_timeout_s
 
 
 def _settle(instance_id: str, outcome: Failed | None) -> None:
@@ -163,12 +166,9 @@ def record_launch_failed(cloud: Cloud, instance_id: str, reason: str) -> None:
 @step("instance.power-on")
 def power_on(cloud: Cloud, instance_id: str) -> None:
     """Make the machine as its row now says, a fresh system disk included, and start it."""
-    with cloud.turns.of(instance_id):
-        instance, disks = read_instance(cloud, instance_id)
-        cloud.machines.state(instance.instance_id)  # one that is gone is not made anew: what its disks held is gone
-        require_trees(cloud, instance.region, disks)
-        cloud.machines.prepare(spec_of(cloud, instance, disks))
-    cloud.machines.start(instance.instance_id)
+    known = InstanceId(instance_id)
+    prepare_as_row_says(cloud, known)
+    cloud.machines.start(known)
 
 
 @step("instance.power-off")

@@ -11,9 +11,10 @@ from linocut.cloud import passwords
 from linocut.cloud.arrivals import make_readable
 from linocut.cloud.context import Cloud
 from linocut.cloud.security_groups import open_ports_of
-from linocut.machines import Firmware, GuestConfig, MachineDisk, MachineSpec, NbdExport
+from linocut.machines import Firmware, GuestConfig, MachineDisk, MachineSpec, MachineState, NbdExport
 from linocut.model.ids import InstanceId, Region
 from linocut.model.records import Disk, Instance
+from linocut.model.states import DiskState
 
 _GIB: Final = 1024**3
 
@@ -83,3 +84,22 @@ def spec_of(cloud: Cloud, instance: Instance, disks: tuple[Disk, ...]) -> Machin
         mac=instance.mac,
         firmware=Firmware.UEFI if instance.boot_mode == "UEFI" else Firmware.BIOS,
     )
+
+
+def prepare_as_row_says(cloud: Cloud, instance_id: InstanceId) -> None:
+    """Make a machine as its rows now say, fresh contents of disks included. Raises MachineError, ObjectUnreadable."""
+    with cloud.turns.of(instance_id):
+        instance, disks = read_instance(cloud, instance_id)
+        settled = tuple(disk for disk in disks if disk.state is not DiskState.ATTACHING)
+        cloud.machines.state(instance_id)  # one that is gone is not made anew: what its disks held is gone
+        require_trees(cloud, instance.region, settled)
+        cloud.machines.prepare(spec_of(cloud, instance, settled))
+
+
+def prepare_stopped(cloud: Cloud, instance_id: InstanceId) -> None:
+    """Make a machine that is off as its rows now say; those of one that runs are not ahead of it.
+
+    Raises MachineError, ObjectUnreadable.
+    """
+    if cloud.machines.state(instance_id) is MachineState.STOPPED:
+        prepare_as_row_says(cloud, instance_id)

@@ -18,6 +18,8 @@ from linocut.cloud import tasks
 from linocut.cloud.arrears import attend_to_arrears
 from linocut.cloud.arrivals import wanted_elsewhere
 from linocut.cloud.context import Cloud
+from linocut.cloud.deadlines import delete_due, due_snapshots
+from linocut.cloud.rollbacks import ROLLBACKS
 from linocut.cloud.uploads import remove_stale
 from linocut.cloud.workflows.copies import fail_copy
 from linocut.cloud.workflows.disks import MOVING, follow_rows, give_up, is_operation_on
@@ -26,7 +28,9 @@ from linocut.cloud.workflows.exports import end_export
 from linocut.cloud.workflows.forwarding import follow_groups
 from linocut.cloud.workflows.images import fail_image
 from linocut.cloud.workflows.instances import is_alive, settle_row
+from linocut.cloud.workflows.rollbacks import end_rollback
 from linocut.cloud.workflows.snapshot_copies import fail_snapshot_copy
+from linocut.cloud.workflows.snapshots import fail_snapshots
 from linocut.machines import MachineState
 from linocut.model.errors import LostRace
 from linocut.model.ids import ImageId, InstanceId
@@ -43,11 +47,14 @@ _log = structlog.get_logger(__name__)
 def reconcile(cloud: Cloud, engine: Engine) -> None:
     """Make rows and host agree. May run at any time, and again."""
     _reconcile_images(cloud, engine)
+    _reconcile_snapshots(cloud, engine)
     _reconcile_copies(cloud, engine)
     _reconcile_snapshot_copies(cloud, engine)
     _reconcile_exports(cloud, engine)
     _reconcile_disks(cloud, engine)
     _reconcile_instances(cloud, engine)
+    _reconcile_rollbacks(cloud, engine)
+    _delete_due(cloud)
     _remove_strange_machines(cloud)
     _reconcile_loose(cloud)
     _remove_strange_files(cloud)
@@ -90,6 +97,43 @@ def _reconcile_images(cloud: Cloud, engine: Engine) -> None:
                     fail_image(cloud, image.image_id, _LOST)
                 case Progress.UNDER_WAY:
                     pass
+
+
+def _reconcile_snapshots(cloud: Cloud, engine: Engine) -> None:
+    with cloud.catalog.read() as tx:
+        resources = {one.group_id or one.snapshot_id for one in tx.snapshots.unfinished()}
+    for resource in sorted(resources):
+        with _alone(resource):
+            match engine.progress("create-snapshot", resource):
+                case Progress.UNKNOWN:
+                    engine.start("create-snapshot", resource)
+                case Progress.ENDED:
+                    fail_snapshots(cloud, resource, _LOST)
+                case Progress.UNDER_WAY:
+                    pass
+
+
+def _reconcile_rollbacks(cloud: Cloud, engine: Engine) -> None:
+    """Start or end the rolling back of disks without an instance; those of instances go with them."""
+    with cloud.catalog.read() as tx:
+        disks = [disk for disk in tx.disks.in_states([DiskState.ROLLBACKING]) if disk.instance_id is None]
+    for disk in disks:
+        with _alone(disk.disk_id):
+            match engine.progress("roll-back-disk", disk.disk_id, key=disk.request_id):
+                case Progress.UNKNOWN:
+                    engine.start("roll-back-disk", disk.disk_id, key=disk.request_id)
+                case Progress.ENDED:
+                    end_rollback(cloud, [disk], _LOST)
+                case Progress.UNDER_WAY:
+                    pass
+
+
+def _delete_due(cloud: Cloud) -> None:
+    """Delete the snapshots and groups whose deadline has passed."""
+    for snapshots in due_snapshots(cloud):
+        with _alone(snapshots[0].snapshot_id):
+            if delete_due(cloud, snapshots):
+                _log.info("deleted at the deadline", snapshots=[one.snapshot_id for one in snapshots])
 
 
 def _reconcile_exports(cloud: Cloud, engine: Engine) -> None:
@@ -188,7 +232,9 @@ def _reconcile_instances(cloud: Cloud, engine: Engine) -> None:
 def _reconcile_settled(cloud: Cloud, engine: Engine, instance: Instance) -> None:
     """Mend an instance that is RUNNING or STOPPED, if its machine is not or its operation was lost."""
     if not _is_idle(instance):
-        if not _is_being_imaged(cloud, instance, engine) and not _has_moving_disk(cloud, instance):
+        if instance.latest_operation in ROLLBACKS:
+            _reconcile_moving(cloud, engine, instance)
+        elif not _is_being_imaged(cloud, instance, engine) and not _has_moving_disk(cloud, instance):
             settle_row(cloud, instance.instance_id, _LOST)
         return
     if is_alive(cloud, instance.instance_id) != (instance.state is InstanceState.RUNNING):
@@ -221,7 +267,7 @@ def _reconcile_moving(cloud: Cloud, engine: Engine, instance: Instance) -> None:
     progress = [engine.progress(name, instance.instance_id, key=key) for name, key in candidates]
     if Progress.UNDER_WAY in progress:
         return
-    if Progress.ENDED not in progress or instance.state is InstanceState.TERMINATING:
+    if Progress.ENDED not in progress or instance.state is InstanceState.TERMINATING or instance.latest_operation in ROLLBACKS:
         name, key = candidates[0]
         again = f"{key}again-{cloud.now():%s}" if Progress.ENDED in progress else key
         engine.start(name, instance.instance_id, key=again)
@@ -250,6 +296,8 @@ def _candidates(instance: Instance) -> tuple[tuple[str, str], ...]:
     How an instance was to be stopped is not known any more if no workflow of it is: then it is asked, which harms nobody.
     """
     request = instance.latest_request_id
+    if instance.latest_operation in ROLLBACKS and instance.state is not InstanceState.TERMINATING:
+        return (("roll-back", request),)
     match instance.state:
         case InstanceState.PENDING:
             return (("run-instance", ""),)

@@ -119,5 +119,13 @@ class DiskSnapshotGone(Conflict):
     """The snapshot that the disk was made of is gone."""
 
 
+class DiskRollingBack(Conflict):
+    """The disk is being rolled back to a snapshot."""
+
+
+class InstanceNotStopped(Conflict):
+    """The disk's instance runs, and is not to be stopped for this."""
+
+
 class UploadIncomplete(Conflict):
     """The upload has not arrived whole."""

@@ -15,6 +15,10 @@ class PolicyQuotaExceeded(Exhausted):
     """The account has as many auto snapshot policies in the region as it may."""
 
 
+class SnapshotQuotaExceeded(Exhausted):
+    """The account has as many snapshots in the region as it may."""
+
+
 class ExportsExceeded(Exhausted):
     """As many exports of the account are under way as may be."""
 

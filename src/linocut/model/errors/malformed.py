@@ -183,6 +183,14 @@ class DiskInOtherZone(Malformed):
     """The disk and the instance are in two zones."""
 
 
+class SnapshotOfOtherDisk(Malformed):
+    """A disk is not rolled back to a snapshot of another one."""
+
+
+class DisksOfSeveralInstances(Malformed):
+    """The disks are not all attached to one instance."""
+
+
 class SnapshotLargerThanDisk(Malformed):
     """A data disk is smaller than the snapshot that it is made of."""
 

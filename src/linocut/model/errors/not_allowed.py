@@ -75,6 +75,10 @@ class DiskUnsuitable(NotAllowed):
     """This is not done with such a disk."""
 
 
+class SnapshotUnusable(NotAllowed):
+    """The region store has lost or damaged the snapshot's content."""
+
+
 class InstanceProtected(NotAllowed):
     """The instance is protected against termination."""
 

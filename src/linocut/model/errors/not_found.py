@@ -59,6 +59,10 @@ class PolicyNotFound(NotFound):
     """The caller has no such auto snapshot policy in the region."""
 
 
+class SnapshotGroupNotFound(NotFound):
+    """The caller has no such snapshot group in the region."""
+
+
 class DiskNotFound(NotFound):
     """The caller has no such disk in the region."""
 
