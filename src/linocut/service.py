@@ -32,6 +32,7 @@ from linocut.catalog import Catalog
 from linocut.cloud.accounts import NewAccount, ensure_operator
 from linocut.cloud.context import Cloud, Workflows
 from linocut.cloud.metering import Pacemaker
+from linocut.cloud.policy_runs import run_due
 from linocut.cloud.region_stores import RegionStores
 from linocut.cloud.sealing import Seal
 from linocut.cloud.stores import Sweeper
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 # What only a serving process needs (the wire, the workflows) is imported where it serves: commands that look at the state
 # directory, such as `linocut account create`, start in half the time without.
 _RECONCILE_INTERVAL_S: Final = 60.0
+_POLICY_INTERVAL_S: Final = 5.0
+"""How late a snapshot may be that a policy has taken."""
 _STOP_GUESTS_S: Final = 30.0
 _BACKLOG: Final = 1024
 _LARGEST_FRAME_BYTES: Final = 1 << 20
@@ -146,12 +149,15 @@ def _serve(settings: Settings, listener: socket.socket, *, stop_guests: bool) ->
         _log.exception("reconciling at the start failed")
     caretaker = threading.Thread(target=_care, args=(cloud, engine, stopping, start_closing), name="caretaker", daemon=True)
     caretaker.start()
+    scheduler = threading.Thread(target=_keep_time, args=(cloud, stopping), name="scheduler", daemon=True)
+    scheduler.start()
 
     _run_wire(cloud, listener)
 
     stopping.set()
     engine.close()
     caretaker.join()
+    scheduler.join()
     if stop_guests:
         _stop_machines(machines)
         _record_ends(cloud)
@@ -234,6 +240,16 @@ def _care(cloud: Cloud, engine: "Engine", stopping: threading.Event, start_closi
             sweeper.sweep_due(cloud, time.monotonic())
         except Exception:  # the caretaker never gives up
             _log.exception("care failed")
+
+
+def _keep_time(cloud: Cloud, stopping: threading.Event) -> None:
+    """Have done what is due by the clock, apart from the care for what is there, which may take its time."""
+    while not stopping.is_set():
+        try:
+            run_due(cloud)
+        except Exception:  # the scheduler never gives up
+            _log.exception("what is due is not done")
+        stopping.wait(_POLICY_INTERVAL_S)
 
 
 def _cloud(

@@ -13,7 +13,7 @@ from catalog_records import ANNA, BERT, HERE, NOW, a_disk, a_snapshot, an_image,
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
-from linocut.catalog import Catalog, DiskQuery, ImageQuery, InstanceQuery, SnapshotQuery, Tx
+from linocut.catalog import Catalog, DiskQuery, ImageQuery, InstanceQuery, PolicyQuery, SnapshotQuery, Tx
 
 PAGES: dict[str, Callable[[Tx], Any]] = {
     "images": lambda tx: tx.images.visible(ImageQuery(caller=BERT, region=HERE, limit=100)),
@@ -23,6 +23,9 @@ PAGES: dict[str, Callable[[Tx], Any]] = {
     "tagged instances": lambda tx: tx.instances.list(InstanceQuery(owner=ANNA, region=HERE, tag_keys=("role",), limit=100)),
     "key pairs": lambda tx: tx.keys.list(ANNA, limit=100),
     "disks": lambda tx: tx.disks.list(DiskQuery(owner=ANNA, region=HERE, limit=100)),
+    "policies": lambda tx: tx.snapshot_policies.list(PolicyQuery(owner=ANNA, region=HERE, limit=100)),
+    "policies that are due": lambda tx: tx.snapshot_policies.due(NOW, 100),
+    "what policies owe": lambda tx: tx.snapshot_policies.owed(),
     "snapshots": lambda tx: tx.snapshots.list(SnapshotQuery(owner=ANNA, region=HERE, limit=100)),
 }
 

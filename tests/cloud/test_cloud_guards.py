@@ -240,6 +240,12 @@ FOREIGN_SNAPSHOT["create_disks"] = lambda bench, by, name: new_disks.create_disk
 FOREIGN_SNAPSHOT["plan_disk"] = lambda bench, by, name: _in_transaction(
     bench, lambda tx: new_disks.plan_disk(tx, by, _of_snapshot(name))
 )
+FOREIGN_DISK["begin_snapshot"] = lambda bench, by, name: _in_transaction(
+    bench, lambda tx: new_snapshots.begin_snapshot(bench.cloud, tx, by, SnapshotOrder(name))
+)
+FOREIGN_DISK["begin_snapshot_group"] = lambda bench, by, name: _in_transaction(
+    bench, lambda tx: new_snapshots.begin_snapshot_group(bench.cloud, tx, by, GroupOrder((name,)))
+)
 FOREIGN_DISK["create_snapshot"] = lambda bench, by, name: new_snapshots.create_snapshot(bench.cloud, by, SnapshotOrder(name))
 FOREIGN_DISK["create_snapshot_group"] = lambda bench, by, name: new_snapshots.create_snapshot_group(
     bench.cloud, by, GroupOrder((name,))
@@ -302,6 +308,7 @@ NAMES_NOTHING = {
     "find_zone",
     "instance_types",
     "take_quota",
+    "take_snapshot_quota",
     "new_snapshot",
     "begin",  # of tasks, which an operation begins for its caller
     "record_call",

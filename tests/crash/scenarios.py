@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from crash_world import ELSEWHERE, REGION, World, attempt
 from guest_disk import DISK_BYTES, READ_AT, WRITTEN_AT
+from service_process import wait_until
 
 from linocut.cli.wire import CBS
-from linocut.model.ids import InstanceId
+from linocut.model.ids import InstanceId, PolicyId
 from linocut.model.usage import SnapshotUse, hour_of, month_of
 
 GIB: Final = 1 << 30
@@ -190,6 +191,32 @@ def _check_snapshot_not_copied(world: World, _: str) -> None:
     assert _snapshots_elsewhere(world) == []
     task = world.wire.call_own("DescribeTasks", Limit=1)["TaskSet"][0]
     assert (task["Action"], task["State"]) == ("CopySnapshotCrossRegions", "FAILED")
+
+
+def _bound_policy(world: World) -> str:
+    """Return a policy that the system disk of the running instance is bound to."""
+    rule = {"Hour": [3], "IntervalDays": 365}
+    policy_id = str(world.wire.call_cbs("CreateAutoSnapshotPolicy", Policy=[rule])["AutoSnapshotPolicyId"])
+    disk_id = world.instance_of(world.running_one())["SystemDisk"]["DiskId"]
+    world.wire.call_cbs("BindAutoSnapshotPolicy", AutoSnapshotPolicyId=policy_id, DiskIds=[disk_id])
+    return policy_id
+
+
+def _let_be_due(world: World, policy_id: str) -> None:
+    """Have the policy be due since an hour."""
+    with world.catalog() as catalog, catalog.begin() as tx:
+        tx.snapshot_policies.update(PolicyId(policy_id), next_at=datetime.now(UTC) - timedelta(hours=1))
+
+
+def _check_taken_once(world: World, policy_id: str) -> None:
+    def look() -> list[dict[str, Any]]:
+        found = world.wire.pages("DescribeSnapshots", "SnapshotSet", of=CBS)
+        return [each for each in found if each["AutoSnapshotPolicyId"] == policy_id]
+
+    (snapshot,) = wait_until("it is taken", look)
+    assert (snapshot["SnapshotState"], snapshot["IsPermanent"]) == ("NORMAL", False)
+    world.wire.call_cbs("DeleteAutoSnapshotPolicies", AutoSnapshotPolicyIds=[policy_id])
+    world.wire.call_cbs("DeleteSnapshots", SnapshotIds=[snapshot["SnapshotId"]])
 
 
 def _bucket(world: World) -> Path:
@@ -653,6 +680,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         _check_copied,
     ),
     "a copy that fails": Scenario(("copy-image.record-failed",), _hide_base, _copy_base, _check_failed_copy, _show_base),
+    "a policy that is due": Scenario(
+        ("create-snapshot.start", "create-snapshot.take"), _bound_policy, _let_be_due, _check_taken_once
+    ),
     "copying a snapshot": Scenario(
         ("copy-snapshot.start", "copy-snapshot.nodes", "copy-snapshot.chunks", "copy-snapshot.record"),
         lambda world: world.base,

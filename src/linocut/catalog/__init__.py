@@ -15,7 +15,7 @@ from linocut.catalog.instances import InstanceChanges
 from linocut.catalog.networks import NetworkQuery
 from linocut.catalog.page import Page
 from linocut.catalog.snapshot_groups import GroupQuery, ListedGroup
-from linocut.catalog.snapshot_policies import ListedPolicy, PolicyChanges, PolicyQuery
+from linocut.catalog.snapshot_policies import ListedPolicy, Owed, PolicyChanges, PolicyQuery
 from linocut.catalog.snapshot_query import ListedSnapshot, SnapshotQuery
 from linocut.catalog.snapshots import SnapshotChanges
 from linocut.catalog.tasks import TaskQuery
@@ -37,6 +37,7 @@ __all__ = [
     "ListedPolicy",
     "ListedSnapshot",
     "NetworkQuery",
+    "Owed",
     "Page",
     "PolicyChanges",
     "PolicyQuery",

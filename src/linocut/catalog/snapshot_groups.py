@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, exists, func, insert, not_, or
 from linocut.catalog.page import Page
 from linocut.catalog.rows import record_of, values_of
 from linocut.catalog.schema import IMAGE_SNAPSHOTS, IMAGES, SNAPSHOT_GROUPS, SNAPSHOT_SHARES, SNAPSHOTS
-from linocut.catalog.snapshot_query import rolling_back
+from linocut.catalog.snapshot_query import last_of_policy, rolling_back
 from linocut.catalog.tags import put_tags, tags_of
 from linocut.model.ids import ImageId, Region, SnapshotGroupId, Uin
 from linocut.model.records import DiskUsage, Snapshot, SnapshotGroup
@@ -79,13 +79,17 @@ class SnapshotGroups:
         return self._records(SNAPSHOT_GROUPS.c.owner == uin, SNAPSHOT_GROUPS.c.region == region, named)
 
     def due(self, at: datetime, limit: int) -> tuple[SnapshotGroup, ...]:
-        """Return groups whose deadline has passed; not those of which a snapshot is in an image, shared, or still to come."""
+        """Return groups whose deadline has passed.
+
+        Not those of which a snapshot is in an image, shared, still to come, or the last that a policy has of a disk bound to it.
+        """
         own = SNAPSHOTS.c.group_id == SNAPSHOT_GROUPS.c.group_id
         of = SNAPSHOTS.c.snapshot_id
         kept = or_(
             SNAPSHOTS.c.state != SnapshotState.NORMAL,
             exists().where(IMAGE_SNAPSHOTS.c.snapshot_id == of),
             exists().where(SNAPSHOT_SHARES.c.snapshot_id == of),
+            last_of_policy(),
         )
         return self._records(SNAPSHOT_GROUPS.c.deadline <= at, ~exists().where(own, kept), limit=limit)
 

@@ -2,18 +2,29 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, update
 
 from linocut.catalog.page import Page
 from linocut.catalog.rows import batches, insert_or_skip, lock_until_end, record_of, values_of
-from linocut.catalog.schema import DISKS, POLICY_DISKS, SNAPSHOT_POLICIES
-from linocut.model.ids import DiskId, InstanceId, PolicyId, Region, Uin
+from linocut.catalog.schema import (
+    DISKS,
+    IMAGE_SNAPSHOTS,
+    POLICY_DISKS,
+    SNAPSHOT_GROUPS,
+    SNAPSHOT_POLICIES,
+    SNAPSHOT_SHARES,
+    SNAPSHOTS,
+)
+from linocut.model.ids import DiskId, InstanceId, PolicyId, Region, SnapshotId, Uin
 from linocut.model.records import PolicyRule, SnapshotPolicy
+from linocut.model.states import SnapshotState
 
 DEFAULT_LIMIT: Final = 20
+_EVER: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""Before anything is owed. That it is at any time at all finds by an index what is owed; that it is known at all does not."""
 
 
 class PolicyChanges(TypedDict, total=False):
@@ -147,6 +158,77 @@ class SnapshotPolicies:
             for row in self._connection.execute(query):
                 found[DiskId(row.disk_id)] = (*found.get(DiskId(row.disk_id), ()), PolicyId(row.policy_id))
         return found
+
+    def due(self, at: datetime, limit: int) -> tuple[PolicyId, ...]:
+        """Return policies that are due, the longest due first."""
+        table = SNAPSHOT_POLICIES.c
+        query = select(table.policy_id).where(table.next_at <= at).order_by(table.next_at, table.policy_id).limit(limit)
+        return tuple(PolicyId(policy_id) for policy_id in self._connection.scalars(query))
+
+    def due_later_than(self, at: datetime) -> tuple[SnapshotPolicy, ...]:
+        """Return policies that are due after this time."""
+        return self._records(SNAPSHOT_POLICIES.c.next_at > at)
+
+    def lock_due(self, policy_id: PolicyId, at: datetime) -> SnapshotPolicy | None:
+        """Return the policy if it is due, and let nobody else change it meanwhile; None where somebody has seen to it."""
+        due = (SNAPSHOT_POLICIES.c.policy_id == policy_id, SNAPSHOT_POLICIES.c.next_at <= at)
+        row = self._connection.execute(select(SNAPSHOT_POLICIES).where(*due).with_for_update()).mappings().first()
+        return None if row is None else record_of(SnapshotPolicy, row)
+
+    def owe(self, policy_id: PolicyId, at: datetime) -> None:
+        """Say that a locked policy owes a snapshot of each disk that is bound to it, as of this time."""
+        self._connection.execute(update(POLICY_DISKS).where(POLICY_DISKS.c.policy_id == policy_id).values(owed_at=at))
+
+    def owed(self) -> tuple[Owed, ...]:
+        """Return every snapshot that is owed, those of one policy together, and of one instance."""
+        source = POLICY_DISKS.join(DISKS, DISKS.c.disk_id == POLICY_DISKS.c.disk_id)
+        columns = (POLICY_DISKS.c.policy_id, POLICY_DISKS.c.disk_id, DISKS.c.instance_id, POLICY_DISKS.c.owed_at)
+        query = select(*columns).select_from(source).where(POLICY_DISKS.c.owed_at >= _EVER)
+        ordered = query.order_by(POLICY_DISKS.c.policy_id, DISKS.c.instance_id, DISKS.c.position, DISKS.c.disk_id)
+        return tuple(Owed(**row) for row in self._connection.execute(ordered).mappings())
+
+    def settle(self, policy_id: PolicyId, disk_ids: Iterable[DiskId]) -> frozenset[DiskId]:
+        """Say that nothing is owed of these disks any more; return those of which something was."""
+        settled: set[DiskId] = set()
+        for batch in batches(disk_ids):
+            of = (POLICY_DISKS.c.policy_id == policy_id, POLICY_DISKS.c.disk_id.in_(batch), POLICY_DISKS.c.owed_at.is_not(None))
+            nothing = update(POLICY_DISKS).where(*of).values(owed_at=None).returning(POLICY_DISKS.c.disk_id)
+            settled.update(DiskId(disk_id) for disk_id in self._connection.scalars(nothing))
+        return frozenset(settled)
+
+    def overfull(self) -> tuple[tuple[SnapshotPolicy, DiskId], ...]:
+        """Return the policies that have more whole snapshots of a disk than they are to keep, and the disk."""
+        table = SNAPSHOT_POLICIES.c
+        source = SNAPSHOTS.join(SNAPSHOT_POLICIES, table.policy_id == SNAPSHOTS.c.policy_id)
+        counted = (
+            select(SNAPSHOTS.c.policy_id, SNAPSHOTS.c.disk_id)
+            .select_from(source)
+            .where(table.retention_amount > 0, SNAPSHOTS.c.state == SnapshotState.NORMAL, SNAPSHOTS.c.disk_id.is_not(None))
+            .group_by(SNAPSHOTS.c.policy_id, SNAPSHOTS.c.disk_id, table.retention_amount)
+            .having(func.count() > table.retention_amount)
+        )
+        rows = self._connection.execute(counted).all()
+        policies = {one.policy_id: one for one in self._records(table.policy_id.in_({row.policy_id for row in rows}))}
+        return tuple((policies[row.policy_id], DiskId(row.disk_id)) for row in rows)
+
+    def beyond_amount(self, policy: SnapshotPolicy, disk_id: DiskId) -> tuple[SnapshotId, ...]:
+        """Return the whole snapshots of a disk that are older than those that the policy is to keep, save what must stay.
+
+        That is what somebody keeps for ever, has made an image of, or shares.
+        """
+        of = (
+            SNAPSHOTS.c.policy_id == policy.policy_id,
+            SNAPSHOTS.c.disk_id == disk_id,
+            SNAPSHOTS.c.state == SnapshotState.NORMAL,
+        )
+        newest = (SNAPSHOTS.c.created_at.desc(), SNAPSHOTS.c.snapshot_id)
+        older = select(SNAPSHOTS.c.snapshot_id).where(*of).order_by(*newest).offset(policy.retention_amount)
+        group = select(SNAPSHOT_GROUPS.c.deadline).where(SNAPSHOT_GROUPS.c.group_id == SNAPSHOTS.c.group_id)
+        passing = func.coalesce(SNAPSHOTS.c.deadline, group.scalar_subquery()).is_not(None)
+        unbound = ~exists().where(IMAGE_SNAPSHOTS.c.snapshot_id == SNAPSHOTS.c.snapshot_id)
+        unshared = ~exists().where(SNAPSHOT_SHARES.c.snapshot_id == SNAPSHOTS.c.snapshot_id)
+        query = select(SNAPSHOTS.c.snapshot_id).where(SNAPSHOTS.c.snapshot_id.in_(older), passing, unbound, unshared)
+        return tuple(SnapshotId(snapshot_id) for snapshot_id in self._connection.scalars(query))
 
     def _bound_to(self, policy_ids: Iterable[PolicyId]) -> dict[str, tuple[tuple[DiskId, ...], tuple[InstanceId, ...]]]:
         """Return the disks that are bound to each policy, and their instances."""

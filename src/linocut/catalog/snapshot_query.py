@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Column, ColumnElement, and_, exists, false, func, not_, or_, select
 
-from linocut.catalog.schema import DISKS, SNAPSHOT_SHARES, SNAPSHOTS
+from linocut.catalog.schema import DISKS, POLICY_DISKS, SNAPSHOT_SHARES, SNAPSHOTS
 from linocut.model.ids import ImageId, Region, Uin, Zone
 from linocut.model.records import Snapshot, Tag
 from linocut.model.states import DiskState, SnapshotState
@@ -87,6 +87,19 @@ def shares_seen(account: Uin) -> tuple[ColumnElement[int], ColumnElement[datetim
 def _shared_with(account: Uin) -> ColumnElement[bool]:
     shares = SNAPSHOT_SHARES.c
     return SNAPSHOTS.c.snapshot_id.in_(select(shares.snapshot_id).where(shares.account == account))
+
+
+def last_of_policy() -> ColumnElement[bool]:
+    """Return the condition that a policy has no later whole snapshot of the same disk, which is still bound to it."""
+    later = SNAPSHOTS.alias("later")
+    bound = exists().where(POLICY_DISKS.c.policy_id == SNAPSHOTS.c.policy_id, POLICY_DISKS.c.disk_id == SNAPSHOTS.c.disk_id)
+    followed = exists().where(
+        later.c.policy_id == SNAPSHOTS.c.policy_id,
+        later.c.disk_id == SNAPSHOTS.c.disk_id,
+        later.c.created_at > SNAPSHOTS.c.created_at,
+        later.c.state == SnapshotState.NORMAL,
+    )
+    return and_(bound, ~followed)
 
 
 def rolling_back() -> ColumnElement[bool]:

@@ -23,7 +23,7 @@ from linocut.catalog.schema import (
     SNAPSHOTS,
     SPANS,
 )
-from linocut.catalog.snapshot_query import ListedSnapshot, SnapshotQuery, matching, rolling_back, shares_seen
+from linocut.catalog.snapshot_query import ListedSnapshot, SnapshotQuery, last_of_policy, matching, rolling_back, shares_seen
 from linocut.catalog.tags import drop_tags, put_tags, tags_of
 from linocut.model.ids import DiskId, ImageId, Region, RootDigest, SnapshotGroupId, SnapshotId, Uin
 from linocut.model.records import DiskUsage, Snapshot, Tag
@@ -127,10 +127,13 @@ class Snapshots:
         return tuple(record_of(Snapshot, row) for row in self._connection.execute(query).mappings())
 
     def due(self, at: datetime, limit: int) -> tuple[Snapshot, ...]:
-        """Return snapshots whose deadline has passed, the longest passed first; not those that are in an image or shared."""
+        """Return snapshots whose deadline has passed, the longest passed first.
+
+        Not those that are in an image, shared, or the last that a policy has of a disk which is bound to it.
+        """
         unbound = ~exists().where(IMAGE_SNAPSHOTS.c.snapshot_id == SNAPSHOTS.c.snapshot_id)
         unshared = ~exists().where(SNAPSHOT_SHARES.c.snapshot_id == SNAPSHOTS.c.snapshot_id)
-        passed = (SNAPSHOTS.c.deadline <= at, SNAPSHOTS.c.state == SnapshotState.NORMAL, unbound, unshared)
+        passed = (SNAPSHOTS.c.deadline <= at, SNAPSHOTS.c.state == SnapshotState.NORMAL, unbound, unshared, ~last_of_policy())
         query = select(SNAPSHOTS).where(*passed).order_by(SNAPSHOTS.c.deadline, SNAPSHOTS.c.snapshot_id).limit(limit)
         return tuple(record_of(Snapshot, row) for row in self._connection.execute(query).mappings())
 

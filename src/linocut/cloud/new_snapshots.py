@@ -61,17 +61,10 @@ def create_snapshot(cloud: Cloud, caller: Caller, order: SnapshotOrder) -> Snaps
     Raises DiskNotFound, DiskBusy, DiskRollingBack, SnapshotUnderWay, SnapshotQuotaExceeded, InvalidValue, ValueTooLong,
     TagInvalid, TagsDuplicate, AccountInArrears. Source: CBS CreateSnapshot.
     """
-    name, tags = rules.snapshot_name("SnapshotName", order.name) or _DEFAULT_NAME, rules.tags(order.tags)
-    deadline = check_deadline(cloud, order.deadline)
     with cloud.catalog.begin() as tx:
-        require_funds(tx, caller.account.uin)
-        (disk,) = _disks_to_take(tx, caller, [order.disk_id])
-        _take_quota(cloud, tx, caller, 1)
-        snapshot = _new_snapshot(cloud, caller, disk, name, _usage(order.usage, disk), deadline, order.policy_id)
-        tx.snapshots.add(snapshot, tags)
-        tasks.begin(cloud, tx, caller, "CreateSnapshot", [snapshot.snapshot_id])
-    cloud.workflows.start("create-snapshot", snapshot.snapshot_id)
-    return snapshot.snapshot_id
+        snapshot_id = begin_snapshot(cloud, tx, caller, order)
+    start_taking(cloud, snapshot_id)
+    return snapshot_id
 
 
 def create_snapshot_group(cloud: Cloud, caller: Caller, order: GroupOrder) -> SnapshotGroupId:
@@ -80,35 +73,59 @@ def create_snapshot_group(cloud: Cloud, caller: Caller, order: GroupOrder) -> Sn
     They are named for the group, with a number each. Raises DisksOfSeveralInstances, ParameterMissing, TooManyValues, and what
     create_snapshot raises. Source: CBS CreateSnapshotGroup.
     """
+    with cloud.catalog.begin() as tx:
+        group_id = begin_snapshot_group(cloud, tx, caller, order)
+    start_taking(cloud, group_id)
+    return group_id
+
+
+def start_taking(cloud: Cloud, resource: SnapshotId | SnapshotGroupId) -> None:
+    """Start what a transaction has begun, after its commit."""
+    cloud.workflows.start("create-snapshot", resource)
+
+
+def begin_snapshot(cloud: Cloud, tx: Tx, caller: Caller, order: SnapshotOrder) -> SnapshotId:
+    """Begin a snapshot within a transaction, under the rules of `create_snapshot`; `start_taking` is to follow."""
+    name, tags = rules.snapshot_name("SnapshotName", order.name) or _DEFAULT_NAME, rules.tags(order.tags)
+    deadline = check_deadline(cloud, order.deadline)
+    require_funds(tx, caller.account.uin)
+    (disk,) = _disks_to_take(tx, caller, [order.disk_id])
+    take_snapshot_quota(cloud, tx, caller, 1)
+    snapshot = _new_snapshot(cloud, caller, disk, name, _usage(order.usage, disk), deadline, order.policy_id)
+    tx.snapshots.add(snapshot, tags)
+    tasks.begin(cloud, tx, caller, "CreateSnapshot", [snapshot.snapshot_id])
+    return snapshot.snapshot_id
+
+
+def begin_snapshot_group(cloud: Cloud, tx: Tx, caller: Caller, order: GroupOrder) -> SnapshotGroupId:
+    """Begin a group within a transaction, under the rules of `create_snapshot_group`; `start_taking` is to follow."""
     name, tags = rules.snapshot_name("SnapshotGroupName", order.name) or _DEFAULT_NAME, rules.tags(order.tags)
     deadline = check_deadline(cloud, order.deadline)
-    with cloud.catalog.begin() as tx:
-        require_funds(tx, caller.account.uin)
-        disks = _disks_to_take(tx, caller, order.disk_ids)
-        instances = {disk.instance_id for disk in disks}
-        (instance_id, *others) = instances
-        if instance_id is None or others:
-            raise errors.DisksOfSeveralInstances("The disks are not attached to one instance.")
-        _take_quota(cloud, tx, caller, len(disks))
-        group = SnapshotGroup(
-            group_id=SnapshotGroupId(new_id("csnap", cloud.randomness)),
-            owner=caller.account.uin,
-            region=caller.region,
-            name=name,
-            instance_id=instance_id,
-            policy_id=order.policy_id,
-            deadline=deadline,
-            request_id=caller.request_id,
-            created_at=cloud.now(),
-            changed_at=cloud.now(),
-            tags=tags,
-        )
-        tx.snapshot_groups.add(group)
-        for number, disk in enumerate(disks):
-            numbered = f"{name}_{number}"
-            tx.snapshots.add(_new_snapshot(cloud, caller, disk, numbered, disk.usage, None, order.policy_id, group.group_id))
-        tasks.begin(cloud, tx, caller, "CreateSnapshotGroup", [group.group_id])
-    cloud.workflows.start("create-snapshot", group.group_id)
+    require_funds(tx, caller.account.uin)
+    disks = _disks_to_take(tx, caller, order.disk_ids)
+    instances = {disk.instance_id for disk in disks}
+    (instance_id, *others) = instances
+    if instance_id is None or others:
+        raise errors.DisksOfSeveralInstances("The disks are not attached to one instance.")
+    take_snapshot_quota(cloud, tx, caller, len(disks))
+    group = SnapshotGroup(
+        group_id=SnapshotGroupId(new_id("csnap", cloud.randomness)),
+        owner=caller.account.uin,
+        region=caller.region,
+        name=name,
+        instance_id=instance_id,
+        policy_id=order.policy_id,
+        deadline=deadline,
+        request_id=caller.request_id,
+        created_at=cloud.now(),
+        changed_at=cloud.now(),
+        tags=tags,
+    )
+    tx.snapshot_groups.add(group)
+    for number, disk in enumerate(disks):
+        numbered = f"{name}_{number}"
+        tx.snapshots.add(_new_snapshot(cloud, caller, disk, numbered, disk.usage, None, order.policy_id, group.group_id))
+    tasks.begin(cloud, tx, caller, "CreateSnapshotGroup", [group.group_id])
     return group.group_id
 
 
@@ -149,7 +166,7 @@ def _disks_to_take(tx: Tx, caller: Caller, disk_ids: Sequence[str]) -> tuple[Dis
     return disks
 
 
-def _take_quota(cloud: Cloud, tx: Tx, caller: Caller, count: int) -> None:
+def take_snapshot_quota(cloud: Cloud, tx: Tx, caller: Caller, count: int) -> None:
     """Make sure of places for more snapshots until the transaction ends. Raises SnapshotQuotaExceeded."""
     uin, region = caller.account.uin, caller.region
     tx.snapshots.lock_quota(uin, region)

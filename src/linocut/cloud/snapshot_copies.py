@@ -5,7 +5,7 @@ CopySnapshotCrossRegions.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from linocut.catalog import Tx
@@ -14,6 +14,7 @@ from linocut.cloud.arrears import require_funds
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.imaging import system_of_snapshot
+from linocut.cloud.new_snapshots import take_snapshot_quota
 from linocut.model import errors, rules
 from linocut.model.errors import Refusal
 from linocut.model.ids import Region, SnapshotId, new_id
@@ -43,7 +44,7 @@ def copy_snapshot(
     Copies go where images of the snapshot's region may go. A region that refuses its copy, for want of a place in the quota or
     because the same copy is under way, says so, and keeps the others from nothing; where all do, the first refusal is raised.
     Raises ParameterMissing, TooManyValues, InvalidValue, ValueTooLong, SnapshotNotFound, SnapshotUnfinished, RegionNotFound,
-    RegionUnreachable, RegionUnsuitable, SnapshotCopied, LostRace. Source: CBS CopySnapshotCrossRegions.
+    RegionUnreachable, RegionUnsuitable, SnapshotCopied, SnapshotQuotaExceeded, LostRace. Source: CBS CopySnapshotCrossRegions.
     """
     if not snapshot_id or not regions:
         raise errors.ParameterMissing("SnapshotId and DestinationRegions name a snapshot and where to copy it.")
@@ -74,10 +75,11 @@ def _copy_to(cloud: Cloud, caller: Caller, snapshot_id: SnapshotId, region: Regi
         with cloud.catalog.begin() as tx:
             source = _source(tx, caller, snapshot_id)
             _require_none_under_way(tx, snapshot_id, region)
+            take_snapshot_quota(cloud, tx, replace(caller, region=region), 1)
             copy = _new_copy(cloud, caller, tx, source, region, name)
             _add(tx, source, copy)
             tasks.begin(cloud, tx, caller, "CopySnapshotCrossRegions", [copy.snapshot_id])
-    except errors.SnapshotCopied as refusal:
+    except (errors.SnapshotCopied, errors.SnapshotQuotaExceeded) as refusal:
         return CopyBegun(region, None, refusal)
     return CopyBegun(region, copy.snapshot_id)
 

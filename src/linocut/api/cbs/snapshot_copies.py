@@ -17,6 +17,7 @@ _CODES: Final[Codes] = codes(
     errors.SnapshotNotFound,
     errors.SnapshotCopied,
     errors.AccountInArrears,
+    errors.SnapshotQuotaExceeded,
     errors.ParameterMissing,
     errors.InvalidValue,
     special={

@@ -19,6 +19,7 @@ from linocut.cloud.arrears import attend_to_arrears
 from linocut.cloud.arrivals import wanted_elsewhere
 from linocut.cloud.context import Cloud
 from linocut.cloud.deadlines import delete_due, due_snapshots
+from linocut.cloud.policy_runs import keep_amounts, mend_times
 from linocut.cloud.rollbacks import ROLLBACKS
 from linocut.cloud.uploads import remove_stale
 from linocut.cloud.workflows.copies import fail_copy
@@ -55,6 +56,7 @@ def reconcile(cloud: Cloud, engine: Engine) -> None:
     _reconcile_instances(cloud, engine)
     _reconcile_rollbacks(cloud, engine)
     _delete_due(cloud)
+    _keep_policies(cloud)
     _remove_strange_machines(cloud)
     _reconcile_loose(cloud)
     _remove_strange_files(cloud)
@@ -213,6 +215,13 @@ def _reconcile_loose(cloud: Cloud) -> None:
             elif disk.state is DiskState.ATTACHED and disk.instance_id is not None:
                 _log.warning("disk is given to its machine again", disk=disk_id, instance=disk.instance_id)
                 follow_rows(cloud, disk.instance_id)
+
+
+def _keep_policies(cloud: Cloud) -> None:
+    """Delete what policies have too much of, and bring back those that wait too long. What is due is done more often."""
+    with _alone("snapshots of policies"):
+        keep_amounts(cloud)
+        mend_times(cloud)
 
 
 def _reconcile_instances(cloud: Cloud, engine: Engine) -> None:
