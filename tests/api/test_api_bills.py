@@ -124,13 +124,13 @@ def test_a_bill_of_our_own_says_why(cloud: Cloud, person: Person, new_person: Ca
         "2.0000",
     )
 
-    why = person.call("ExplainCharge", {"ChargeId": snapshot["ChargeId"]}, service="linocut")
+    why = person.call("DescribeCharge", {"ChargeId": snapshot["ChargeId"]}, service="linocut")
     assert why["Formula"] == (
         "(2147483648 B that no older snapshot of yours has - 1073741824 B free) / 1073741824 B x 0.0002333 = 0.00023330 an hour, "
         f"in each of 2 of {month}"
     )
-    assert new_person().code("ExplainCharge", {"ChargeId": snapshot["ChargeId"]}, service="linocut") == "ResourceNotFound"
-    assert person.call("ForecastBill", {}, service="linocut")["Currency"] == "CNY"
+    assert new_person().code("DescribeCharge", {"ChargeId": snapshot["ChargeId"]}, service="linocut") == "ResourceNotFound"
+    assert person.call("DescribeBillForecast", {}, service="linocut")["Currency"] == "CNY"
 
 
 def test_what_only_the_operator_does_is_done_for_the_operator(operator: Person, person: Person) -> None:

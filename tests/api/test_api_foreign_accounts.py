@@ -235,7 +235,7 @@ NAMING_NONE = {
     # Of these, tests/cloud: test_nobody_but_the_operator_sees_another_account_s_bill
     *("DescribeAccountBalance", "DescribeBillSummaryByProduct", "DescribeBillSummaryByRegion"),
     *("DescribeBillDetail", "DescribeBillResourceSummary", "DescribeSnapshotOverview", "GetSnapOverview"),
-    *("DescribeBill", "ExplainCharge", "ForecastBill", "DescribePrices", "SetPrice", "TopUpAccount", "CloseHours"),
+    *("DescribeBill", "DescribeCharge", "DescribeBillForecast", "DescribePrices", "SetPrice", "TopUpAccount", "CloseHours"),
     "DescribeAuditEntries",
     "DescribeRegions",
     "DescribeZones",

@@ -89,7 +89,7 @@ def test_a_bill_is_had_as_comma_separated_values(wire: FakeWire, linocut: Linocu
 
 def test_a_charge_is_explained(wire: FakeWire, linocut: Linocut, state: Path) -> None:
     used = [{"BeginTime": "2026-11-22T23:30:00Z", "EndTime": "", "What": "snapshot of tree 00"}]
-    wire.answers["ExplainCharge"] = lambda _: {"Charge": CHARGE, "Formula": "2 x 3 = 6", "UsedSet": used}
+    wire.answers["DescribeCharge"] = lambda _: {"Charge": CHARGE, "Formula": "2 x 3 = 6", "UsedSet": used}
 
     shown = linocut("bill", "explain", "7", "--state", state).stdout
 
@@ -100,7 +100,7 @@ def test_a_charge_is_explained(wire: FakeWire, linocut: Linocut, state: Path) ->
 def test_a_month_is_forecast_with_what_deleting_saves(wire: FakeWire, linocut: Linocut, state: Path) -> None:
     saving = {"Region": "ap-singapore", "ImageId": "img-00000001", "FreedBytes": 1 << 30, "Amount": "0.10000000"}
     told = {"Month": "2026-11", "Currency": "CNY", "SoFar": "1.005", "InTheEnd": "2.5", "SavingSet": [saving]}
-    wire.answers["ForecastBill"] = lambda _: told
+    wire.answers["DescribeBillForecast"] = lambda _: told
 
     shown = linocut("bill", "forecast", "--state", state).stdout.splitlines()
 

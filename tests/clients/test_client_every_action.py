@@ -472,7 +472,7 @@ OWN_CASES: dict[str, Case] = {
     "DescribeAuditEntries": lambda _: {},
     "DescribeBill": lambda _: {},
     "DescribePrices": lambda _: {},
-    "ForecastBill": lambda _: {},
+    "DescribeBillForecast": lambda _: {},
     "DescribeBucketFiles": lambda world: {"BucketName": world.bucket},
     "DescribeImageUsage": lambda world: {"ImageIds": [world.image]},
     "DescribeImageProgress": lambda world: {"ImageIds": [world.image]},
@@ -487,7 +487,7 @@ OWN_CASES: dict[str, Case] = {
 OWN_ELSEWHERE: Final = {
     "PublishImage": "test_a_public_image_is_for_everybody_to_start_and_for_nobody_to_change",
     **dict.fromkeys(("SetPrice", "TopUpAccount", "CloseHours"), "test_what_only_the_operator_does_is_done_for_the_operator"),
-    "ExplainCharge": "test_a_charge_is_explained_down_to_what_its_resource_was",
+    "DescribeCharge": "test_a_charge_is_explained_down_to_what_its_resource_was",
     "CancelTask": "test_a_copy_may_be_cancelled_and_leaves_nothing_but_its_failed_row",
 }
 

@@ -67,7 +67,7 @@ def explain(charge: int, /, *, options: ClientOptions | None = None) -> None:
         charge: the number of the charge, the last column of `linocut bill`.
         options: where the service is, and who calls.
     """
-    answer = connect(options).call_own("ExplainCharge", ChargeId=charge)
+    answer = connect(options).call_own("DescribeCharge", ChargeId=charge)
     if options is not None and options.json:
         print_json(answer)
         return
@@ -87,7 +87,7 @@ def forecast(*, account: str | None = None, options: ClientOptions | None = None
         account: the account with this Uin, for the operator. Default: your own.
         options: where the service is, and who calls.
     """
-    answer = connect(options).call_own("ForecastBill", Account=account)
+    answer = connect(options).call_own("DescribeBillForecast", Account=account)
     if options is not None and options.json:
         print_json(answer)
         return

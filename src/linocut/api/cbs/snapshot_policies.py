@@ -1,7 +1,9 @@
 """Auto snapshot policies. Source: CBS CreateAutoSnapshotPolicy and its kin."""
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import msgspec
 
 from linocut.api.cbs.shapes import LIST_CODES, OrderedPageRequest, block_query
 from linocut.api.codes import codes
@@ -28,10 +30,13 @@ class Policy(Shape):
     interval_days: Int = 0
 
 
+_Policies = Annotated[list[Policy], msgspec.Meta(min_length=1)]
+
+
 class CreateAutoSnapshotPolicy(Shape):
     """When to take snapshots, and how long to keep them."""
 
-    policy: tuple[Policy, ...]
+    policy: _Policies
     dry_run: bool = False
     is_activated: bool | None = None
     auto_snapshot_policy_name: str = ""

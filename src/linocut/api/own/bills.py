@@ -24,13 +24,13 @@ class DescribeBill(Shape):
     account: str = ""
 
 
-class ExplainCharge(Shape):
+class DescribeCharge(Shape):
     """Which charge."""
 
     charge_id: Int
 
 
-class ForecastBill(Shape):
+class DescribeBillForecast(Shape):
     """Whose month."""
 
     account: str = ""
@@ -102,7 +102,7 @@ class Used(Shape):
 
 
 class Explanation(Answer):
-    """The answer of ExplainCharge: the charge, how it was worked out, and what its resource was."""
+    """The answer of DescribeCharge: the charge, how it was worked out, and what its resource was."""
 
     charge: Charge
     formula: str
@@ -119,7 +119,7 @@ class Saving(Shape):
 
 
 class Forecast(Answer):
-    """The answer of ForecastBill."""
+    """The answer of DescribeBillForecast."""
 
     month: str
     currency: str
@@ -179,7 +179,7 @@ def describe_bill(cloud: Cloud, caller: Caller, request: DescribeBill) -> Bill:
     )
 
 
-def explain_charge(cloud: Cloud, caller: Caller, request: ExplainCharge) -> Explanation:
+def describe_charge(cloud: Cloud, caller: Caller, request: DescribeCharge) -> Explanation:
     """Tell what a charge is for."""
     found = bills.explain(cloud, caller, request.charge_id)
     image = next((span.use.of_image for span in found.spans if isinstance(span.use, SnapshotUse)), None)
@@ -197,7 +197,7 @@ def explain_charge(cloud: Cloud, caller: Caller, request: ExplainCharge) -> Expl
     )
 
 
-def forecast_bill(cloud: Cloud, caller: Caller, request: ForecastBill) -> Forecast:
+def describe_bill_forecast(cloud: Cloud, caller: Caller, request: DescribeBillForecast) -> Forecast:
     """Tell what the present month will come to if nothing changes."""
     found = bills.forecast(cloud, caller, request.account)
     return Forecast(
@@ -318,8 +318,10 @@ _CODES: Final = codes(
 
 ACTIONS: Final[tuple[Action[Any], ...]] = (
     Action(name="DescribeBill", request=DescribeBill, handle=describe_bill, needs_region=False, codes=_CODES),
-    Action(name="ExplainCharge", request=ExplainCharge, handle=explain_charge, needs_region=False, codes=_CODES),
-    Action(name="ForecastBill", request=ForecastBill, handle=forecast_bill, needs_region=False, codes=_CODES),
+    Action(name="DescribeCharge", request=DescribeCharge, handle=describe_charge, needs_region=False, codes=_CODES),
+    Action(
+        name="DescribeBillForecast", request=DescribeBillForecast, handle=describe_bill_forecast, needs_region=False, codes=_CODES
+    ),
     Action(name="DescribePrices", request=DescribePrices, handle=describe_prices, needs_region=False),
     Action(name="SetPrice", request=SetPrice, handle=set_price, is_mutating=True, needs_region=False, codes=_CODES),
     Action(name="TopUpAccount", request=TopUpAccount, handle=top_up_account, is_mutating=True, needs_region=False, codes=_CODES),
