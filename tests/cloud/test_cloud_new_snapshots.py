@@ -8,7 +8,7 @@ import pytest
 from cloud_bench import ELSEWHERE, Bench
 
 from linocut.blocks import StoreFull
-from linocut.cloud import imaging, instances, new_snapshots, reinstalling, rollbacks, snapshots, tasks
+from linocut.cloud import images, imaging, instances, new_snapshots, reinstalling, rollbacks, snapshots, tasks
 from linocut.cloud.caller import Caller
 from linocut.cloud.imaging import CreateOrder
 from linocut.cloud.instances import StopHow
@@ -351,3 +351,19 @@ def test_a_snapshot_that_was_never_started_is_and_one_that_was_lost_leaves_nothi
 
     assert bench.snapshots(owner) == {forgotten}
     assert bench.snapshot_row(forgotten).state is SnapshotState.NORMAL
+
+
+def test_a_snapshot_remembers_what_system_its_disk_held(bench: Bench, owner: Caller) -> None:
+    image_id = bench.image(owner, os_type="Ubuntu", os_version="22")
+    instance_id = bench.instance(owner, image_id)
+    snapshot_id = take(bench, owner, bench.disks_of(instance_id)[0])
+    origin = bench.image_row(image_id)
+    instances.terminate_instances(bench.cloud, owner, [instance_id])
+    images.delete_images(bench.cloud, owner, [image_id], delete_snapshots=True, dry_run=False)
+
+    made = imaging.create_image(bench.cloud, owner, CreateOrder(name="again", snapshot_ids=(snapshot_id,)))
+
+    assert made is not None
+    again = bench.image_row(made)
+    assert (again.platform, again.os_name, again.architecture) == (origin.platform, origin.os_name, origin.architecture)
+    assert again.platform != "Other Linux"

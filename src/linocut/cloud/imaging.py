@@ -9,6 +9,7 @@ from linocut.cloud import listing, tasks
 from linocut.cloud.arrears import require_funds
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
+from linocut.cloud.guest_systems import system_of_instance, system_of_snapshot
 from linocut.cloud.instances import require_settled_disks
 from linocut.cloud.new_images import DryRunPassed, add_new_image, end_dry_run, new_snapshot, take_quota
 from linocut.cloud.new_snapshots import hold_untaken
@@ -16,7 +17,6 @@ from linocut.model import errors, rules
 from linocut.model.ids import DiskId, ImageId, InstanceId, SnapshotId, is_id, new_id
 from linocut.model.records import Disk, DiskUsage, GuestSystem, Image, ImageSource, Instance, Snapshot, Tag
 from linocut.model.states import ImageState, InstanceState, OperationState, SnapshotState
-from linocut.model.systems import platform_of
 
 __all__ = ["CreateOrder", "create_image"]
 
@@ -79,7 +79,7 @@ def _create_of_instance(cloud: Cloud, caller: Caller, order: CreateOrder) -> Ima
         disks = _disks_to_image(tx, instance, order.data_disk_ids)
         hold_untaken(tx, disks)
         take_quota(cloud, caller, tx)
-        system = _system_of_instance(tx, instance)
+        system = system_of_instance(tx, instance)
         if order.sysprep:
             raise _sysprep_refused(system.platform)
         image = replace(
@@ -90,7 +90,11 @@ def _create_of_instance(cloud: Cloud, caller: Caller, order: CreateOrder) -> Ima
             force_poweroff=order.force_poweroff,
         )
         snapshots = tuple(
-            replace(new_snapshot(cloud, caller, image, usage=disk.usage, size_bytes=disk.size_gb * 1024**3), disk_id=disk.disk_id)
+            replace(
+                new_snapshot(cloud, caller, image, usage=disk.usage, size_bytes=disk.size_gb * 1024**3),
+                disk_id=disk.disk_id,
+                system=system if disk.usage is DiskUsage.SYSTEM_DISK else None,
+            )
             for disk in disks
         )
         add_new_image(tx, image, snapshots)
@@ -159,44 +163,6 @@ def _new_image(cloud: Cloud, caller: Caller, order: CreateOrder, system: GuestSy
         tags=order.tags,
         windows_of=system.windows_of,
     )
-
-
-def _system_of_image(image: Image) -> GuestSystem:
-    return GuestSystem(
-        image.platform,
-        image.os_name,
-        image.architecture,
-        image.license_type,
-        image.boot_mode,
-        image.supports_cloud_init,
-        image.windows_licence,
-    )
-
-
-def _system_of_instance(tx: Tx, instance: Instance) -> GuestSystem:
-    """Return what runs on an instance: what its image says, or what it remembers of an image that is gone."""
-    origin = tx.images.find(instance.image_id)
-    if origin is not None:
-        return replace(_system_of_image(origin), os_name=instance.os_name, windows_of=instance.windows_of)
-    return GuestSystem(
-        platform_of(instance.os_name),
-        instance.os_name,
-        license_type=instance.license_type,
-        boot_mode=instance.boot_mode,
-        windows_of=instance.windows_of,
-    )
-
-
-def system_of_snapshot(tx: Tx, snapshot: Snapshot) -> GuestSystem:
-    """Return what is on a system disk: what an image of the same snapshot, the disk's instance or the snapshot itself says."""
-    for image_id in tx.snapshots.images_of(snapshot.snapshot_id):
-        image = tx.images.find(image_id)
-        if image is not None:
-            return _system_of_image(image)
-    disk = tx.disks.get(snapshot.disk_id) if snapshot.disk_id else None
-    instance = tx.instances.find(disk.instance_id) if disk and disk.instance_id else None
-    system = snapshot.system or GuestSystem() if instance is None else _system_of_instance(tx, instance)
-    return replace(system, windows_of=snapshot.windows_of or system.windows_of)
 
 
 def _snapshots_to_image(tx: Tx, caller: Caller, snapshot_ids: tuple[str, ...]) -> tuple[Snapshot, ...]:

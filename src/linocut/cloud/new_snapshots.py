@@ -5,7 +5,7 @@ The other way round, nothing gives a disk another content while a snapshot of it
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,6 +15,7 @@ from linocut.cloud.arrears import require_funds
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.disks import owned_disks, require_settled, require_untaken
+from linocut.cloud.guest_systems import system_of_disk
 from linocut.model import errors, rules
 from linocut.model.ids import PolicyId, SnapshotGroupId, SnapshotId, new_id
 from linocut.model.records import Disk, DiskUsage, Snapshot, SnapshotGroup, Tag
@@ -92,7 +93,7 @@ def begin_snapshot(cloud: Cloud, tx: Tx, caller: Caller, order: SnapshotOrder) -
     (disk,) = _disks_to_take(tx, caller, [order.disk_id])
     take_snapshot_quota(cloud, tx, caller, 1)
     snapshot = _new_snapshot(cloud, caller, disk, name, _usage(order.usage, disk), deadline, order.policy_id)
-    tx.snapshots.add(snapshot, tags)
+    tx.snapshots.add(replace(snapshot, system=system_of_disk(tx, disk)), tags)
     tasks.begin(cloud, tx, caller, "CreateSnapshot", [snapshot.snapshot_id])
     return snapshot.snapshot_id
 
@@ -124,7 +125,8 @@ def begin_snapshot_group(cloud: Cloud, tx: Tx, caller: Caller, order: GroupOrder
     tx.snapshot_groups.add(group)
     for number, disk in enumerate(disks):
         numbered = f"{name}_{number}"
-        tx.snapshots.add(_new_snapshot(cloud, caller, disk, numbered, disk.usage, None, order.policy_id, group.group_id))
+        snapshot = _new_snapshot(cloud, caller, disk, numbered, disk.usage, None, order.policy_id, group.group_id)
+        tx.snapshots.add(replace(snapshot, system=system_of_disk(tx, disk)))
     tasks.begin(cloud, tx, caller, "CreateSnapshotGroup", [group.group_id])
     return group.group_id
 

@@ -13,7 +13,7 @@ from linocut.cloud import listing, places, tasks
 from linocut.cloud.arrears import require_funds
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
-from linocut.cloud.imaging import system_of_snapshot
+from linocut.cloud.guest_systems import system_of_snapshot
 from linocut.cloud.new_snapshots import take_snapshot_quota
 from linocut.model import errors, rules
 from linocut.model.errors import Refusal
