@@ -8,7 +8,7 @@ from belongings import REGION, an_import, running_instance
 from signed_calls import Person
 
 from linocut.cloud.context import Cloud
-from linocut.model.ids import ImageId, RootDigest, SnapshotId, new_id
+from linocut.model.ids import ImageId, PolicyId, RootDigest, SnapshotId, new_id
 from linocut.model.records import DiskUsage, Snapshot
 from linocut.model.states import ImageState, SnapshotState
 
@@ -27,6 +27,7 @@ def snapshot_id(cloud: Cloud, person: Person) -> str:
         disk_id=None,
         percent=100,
         created_at=cloud.now(),
+        policy_id=PolicyId(new_id("asp", cloud.randomness)),
     )
     with cloud.catalog.begin() as tx:
         tx.snapshots.add(snapshot)
@@ -62,7 +63,8 @@ def test_a_shared_snapshot_says_so_to_both_and_no_more_than_needed(
     assert (theirs["SnapshotType"], theirs["ShareReference"]) == ("SHARED_SNAPSHOT", 0)
     assert mine["TimeStartShare"] == theirs["TimeStartShare"] == share["CreatedTime"]
     assert share["AccountId"] == friend.account.uin
-    assert (theirs["Images"], theirs["DiskId"], theirs["Tags"]) == ([], "", [])
+    assert (theirs["Images"], theirs["DiskId"], theirs["Tags"], theirs["AutoSnapshotPolicyId"]) == ([], "", [], "")
+    assert mine["AutoSnapshotPolicyId"]
     disk = {"DataDisks": [{"DiskSize": 10, "SnapshotId": snapshot_id}]}
     assert running_instance(cloud, friend, normal_image(cloud, friend), **disk)
 

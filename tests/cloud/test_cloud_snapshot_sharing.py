@@ -17,7 +17,7 @@ from linocut.cloud.snapshots import ListedSnapshot
 from linocut.model import errors
 from linocut.model.ids import SnapshotId, Uin, new_id
 from linocut.model.records import DiskUsage, Snapshot
-from linocut.model.states import SnapshotState
+from linocut.model.states import DiskState, SnapshotState
 
 NewSnapshot = Callable[..., SnapshotId]
 
@@ -61,6 +61,19 @@ def seen(bench: Bench, caller: Caller, **filters: str) -> dict[str, ListedSnapsh
 def start_with(bench: Bench, caller: Caller, snapshot_id: str) -> None:
     order = run_order(bench.image(caller, bench.caller("any").request_id), data_disks=(DataDiskOrder(snapshot_id=snapshot_id),))
     launches.run_instances(bench.cloud, caller, order)
+
+
+def test_nobody_but_its_owner_is_told_that_a_disk_goes_back_to_its_snapshot(bench: Bench, new_snapshot: NewSnapshot) -> None:
+    owner, friend = bench.caller("owner"), bench.caller("friend")
+    disk = bench.disks_of(bench.instance(owner))[0]
+    snapshot_id = new_snapshot(owner)
+    share(bench, owner, snapshot_id, friend)
+    with bench.cloud.catalog.begin() as tx:
+        tx.disks.move(tx.disks.replace_content(disk, bench.root, disk.size_gb, snapshot_id), DiskState.ROLLBACKING)
+
+    assert set(seen(bench, owner, snapshot_state="ROLLBACKING")) == {snapshot_id}
+    assert seen(bench, friend, snapshot_state="ROLLBACKING") == {}
+    assert not seen(bench, friend, snapshot_state="NORMAL")[snapshot_id].is_rolling_back
 
 
 def test_those_a_snapshot_is_shared_with_see_it_and_make_disks_of_it_and_nobody_else(

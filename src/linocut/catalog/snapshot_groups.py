@@ -105,7 +105,7 @@ class SnapshotGroups:
 
     def _listed(self, group: SnapshotGroup) -> ListedGroup:
         own = SNAPSHOTS.c.group_id == group.group_id
-        query = select(*SNAPSHOTS.c, rolling_back().label("is_rolling_back")).where(own)
+        query = select(*SNAPSHOTS.c, rolling_back(group.owner).label("is_rolling_back")).where(own)
         rows = self._connection.execute(query.order_by(SNAPSHOTS.c.name, SNAPSHOTS.c.snapshot_id)).mappings().all()
         links = IMAGE_SNAPSHOTS.join(IMAGES, IMAGES.c.image_id == IMAGE_SNAPSHOTS.c.image_id)
         named = select(IMAGES.c.image_id, IMAGES.c.name).select_from(links).distinct()
@@ -139,7 +139,7 @@ def _matching(query: GroupQuery) -> list[ColumnElement[bool]]:
         conditions.append(exists().where(own, SNAPSHOTS.c.snapshot_id.in_(query.snapshot_ids)))
     if query.states:
         creating = exists().where(own, SNAPSHOTS.c.state == SnapshotState.CREATING)
-        rolled = exists().where(own, rolling_back())
+        rolled = exists().where(own, rolling_back(query.owner))
         by_state = {
             SnapshotState.CREATING.value: creating,
             DiskState.ROLLBACKING.value: rolled,

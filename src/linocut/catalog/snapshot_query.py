@@ -67,7 +67,7 @@ def matching(query: SnapshotQuery) -> list[ColumnElement[bool]]:
     conditions = [or_(false(), *seen), SNAPSHOTS.c.region == query.region]
     conditions += [column.in_(values) for column, values in exact if values]
     if query.states:
-        conditions.append(or_(*(_in_state(state) for state in query.states)))
+        conditions.append(or_(*(_in_state(state, query.owner) for state in query.states)))
     if query.ids is not None:
         conditions.append(SNAPSHOTS.c.snapshot_id.in_(query.ids))
     if query.names:
@@ -102,13 +102,14 @@ def last_of_policy() -> ColumnElement[bool]:
     return and_(bound, ~followed)
 
 
-def rolling_back() -> ColumnElement[bool]:
-    """Return the condition that the disk of a snapshot is being rolled back to it."""
+def rolling_back(account: Uin) -> ColumnElement[bool]:
+    """Return the condition that the disk of a snapshot is being rolled back to it, which its owner alone may know."""
     disk = DISKS.alias("rolled")
-    return exists().where(disk.c.base_snapshot == SNAPSHOTS.c.snapshot_id, disk.c.state == DiskState.ROLLBACKING)
+    is_own = disk.c.owner == account
+    return exists().where(disk.c.base_snapshot == SNAPSHOTS.c.snapshot_id, disk.c.state == DiskState.ROLLBACKING, is_own)
 
 
-def _in_state(state: str) -> ColumnElement[bool]:
+def _in_state(state: str, account: Uin) -> ColumnElement[bool]:
     """Return the condition that a snapshot is in a state as the wire tells them apart: a copy is not CREATING but COPYING."""
     match state:
         case "COPYING_FROM_REMOTE":
@@ -116,8 +117,8 @@ def _in_state(state: str) -> ColumnElement[bool]:
         case SnapshotState.CREATING:
             return and_(SNAPSHOTS.c.state == SnapshotState.CREATING, not_(SNAPSHOTS.c.is_copy))
         case DiskState.ROLLBACKING:
-            return rolling_back()
+            return rolling_back(account)
         case SnapshotState.NORMAL:
-            return and_(SNAPSHOTS.c.state == SnapshotState.NORMAL, not_(rolling_back()))
+            return and_(SNAPSHOTS.c.state == SnapshotState.NORMAL, not_(rolling_back(account)))
         case _:
             return SNAPSHOTS.c.state == state

@@ -195,7 +195,7 @@ class Snapshots:
         total = self._connection.execute(select(func.count()).select_from(SNAPSHOTS).where(*conditions)).scalar_one()
         created = SNAPSHOTS.c.created_at.asc() if query.oldest_first else SNAPSHOTS.c.created_at.desc()
         source = SNAPSHOTS.outerjoin(DISKS, DISKS.c.disk_id == SNAPSHOTS.c.disk_id)
-        is_rolled = rolling_back().label("is_rolling_back")
+        is_rolled = rolling_back(query.owner).label("is_rolling_back")
         wanted = select(*SNAPSHOTS.c, DISKS.c.zone, is_rolled, *shares_seen(query.owner)).select_from(source)
         ordered = wanted.where(*conditions).order_by(created, SNAPSHOTS.c.snapshot_id)
         rows = self._connection.execute(ordered.offset(query.offset).limit(query.limit)).mappings().all()

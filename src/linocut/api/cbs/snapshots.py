@@ -172,7 +172,7 @@ def _snapshot(caller: Caller, listed: ListedSnapshot) -> Snapshot:
         latest_modify_time=beijing_time(snapshot.changed_at or snapshot.created_at),
         is_permanent=snapshot.deadline is None,
         deadline_time="" if snapshot.deadline is None else beijing_time(snapshot.deadline),
-        auto_snapshot_policy_id=snapshot.policy_id or "",
+        auto_snapshot_policy_id=snapshot.policy_id if snapshot.policy_id and is_own else "",
         tags=tag_list(listed.tags),
         copy_from_remote=snapshot.is_copy,
         images=[Image(image_id=image_id, image_name=name) for image_id, name in listed.images],
@@ -251,6 +251,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
             special={
                 errors.SnapshotLargerThanDisk: "InvalidParameter.DiskSizeNotMatch",
                 errors.InstanceNotStopped: "InvalidInstance.NotSupported",
+                errors.AccountInArrears: "InvalidSnapshot.NotSupported",
                 errors.LostRace: "ResourceBusy",
             },
         ),
