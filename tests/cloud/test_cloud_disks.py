@@ -477,6 +477,22 @@ def test_attributes_of_disks_change(bench: Bench) -> None:
             disk_changes.modify_disks(bench.cloud, owner, [disk_id, system], new)
 
 
+def test_what_becomes_of_a_disk_does_not_change_once_its_instance_ends(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    instance_id = bench.instance(owner)
+    disk_id = attached_disk(bench, owner, instance_id)
+    disk_changes.modify_disks(bench.cloud, owner, [disk_id], DiskAttributes(delete_with_instance=True))
+    with bench.holding():
+        instances.terminate_instances(bench.cloud, next_call(bench, owner), [instance_id])
+
+    with pytest.raises(errors.DiskBusy):  # what it holds may be gone, and it would claim to be there
+        disk_changes.modify_disks(bench.cloud, owner, [disk_id], DiskAttributes(delete_with_instance=False))
+    disk_changes.modify_disks(bench.cloud, owner, [disk_id], DiskAttributes(name="renamed"))
+
+    bench.workflows.run(bench.workflows.asked[-1])
+    assert is_gone(bench, disk_id)
+
+
 def test_a_disk_is_made_what_it_was_when_it_was_made(bench: Bench) -> None:
     owner = bench.caller("owner")
     instance_id = bench.instance(owner)

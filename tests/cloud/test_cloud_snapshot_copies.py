@@ -152,6 +152,18 @@ def test_while_a_copy_is_under_way_it_says_so_and_its_source_says_where_to(bench
     assert seen(bench, owner, source.snapshot_id).copying_to == ()
 
 
+def test_copies_take_places_in_the_quota_of_the_region_that_they_come_to(bench: Bench, owner: Caller, source: Snapshot) -> None:
+    bench.change(snapshot_quota=1)
+    copy(bench, owner, source.snapshot_id, ELSEWHERE)
+
+    with pytest.raises(errors.SnapshotQuotaExceeded):
+        copy(bench, owner, source.snapshot_id, ELSEWHERE)
+    full, other = copy(bench, owner, source.snapshot_id, ELSEWHERE, BEIJING)
+
+    assert (full.snapshot_id, type(full.refusal)) == (None, errors.SnapshotQuotaExceeded)
+    assert copied(other)
+
+
 def test_the_same_copy_is_begun_once_and_the_others_go_on(bench: Bench, owner: Caller, source: Snapshot) -> None:
     with bench.holding():
         copy(bench, owner, source.snapshot_id, ELSEWHERE)

@@ -14,6 +14,7 @@ from linocut.cloud.disks import owned_disks, require_settled, require_unattached
 from linocut.cloud.new_disks import disk_name
 from linocut.model import errors
 from linocut.model.records import Disk, DiskUsage
+from linocut.model.states import InstanceState
 
 __all__ = ["DiskAttributes", "initialize_disks", "modify_disks", "terminate_disks"]
 
@@ -35,8 +36,9 @@ class DiskAttributes:
 def modify_disks(cloud: Cloud, caller: Caller, disk_ids: Sequence[str], new: DiskAttributes) -> None:
     """Change attributes of disks, of all or none.
 
-    Raises ParameterMissing, TooManyValues, InvalidValue, ValueTooLong, DiskNotFound, DiskUnsuitable, ProjectNotFound,
-    ParameterUnsupported, LostRace. Source: CBS ModifyDiskAttributes.
+    Whether a disk ends with its instance is settled once the instance ends. Raises ParameterMissing, TooManyValues, InvalidValue,
+    ValueTooLong, DiskNotFound, DiskUnsuitable, DiskBusy, ProjectNotFound, ParameterUnsupported, LostRace.
+    Source: CBS ModifyDiskAttributes.
     """
     if new == DiskAttributes():
         raise errors.ParameterMissing("An attribute to change is needed.")
@@ -47,6 +49,8 @@ def modify_disks(cloud: Cloud, caller: Caller, disk_ids: Sequence[str], new: Dis
     if new.portable is False:
         raise errors.InvalidValue("Portable takes TRUE: a disk that may be detached stays so.")
     with cloud.catalog.begin() as tx:
+        if new.delete_with_instance is not None:
+            _hold_living_instances(tx, owned_disks(tx, caller, disk_ids, most=_IN_A_CALL, hold=False))
         for disk in owned_disks(tx, caller, disk_ids, most=_IN_A_CALL):
             _require_changeable(disk, new)
             tx.disks.change(disk, name=new.name, delete_with_instance=new.delete_with_instance, portable=new.portable)
@@ -84,6 +88,15 @@ def initialize_disks(cloud: Cloud, caller: Caller, disk_ids: Sequence[str]) -> N
         for disk in disks:
             _require_origin(tx, disk)
             tx.disks.replace_content(disk, disk.base_root, disk.size_gb, disk.base_snapshot)
+
+
+def _hold_living_instances(tx: Tx, disks: Sequence[Disk]) -> None:
+    """Keep the disks' instances from ending until the transaction does. Raises DiskBusy where one is about to end."""
+    ids = sorted({disk.instance_id for disk in disks if disk.instance_id is not None})
+    tx.instances.lock(ids)
+    for instance in filter(None, map(tx.instances.find, ids)):
+        if instance.state is InstanceState.TERMINATING:
+            raise errors.DiskBusy(f"Instance {instance.instance_id} is {instance.state}.")
 
 
 def _require_changeable(disk: Disk, new: DiskAttributes) -> None:

@@ -12,8 +12,9 @@ from linocut.cloud import tasks
 from linocut.cloud.attaching import instance_for_disks
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
-from linocut.cloud.disks import owned_disks, require_settled, require_untaken
+from linocut.cloud.disks import owned_disks, require_settled
 from linocut.cloud.instances import require_settled_disks
+from linocut.cloud.new_snapshots import hold_untaken
 from linocut.cloud.ordered_disks import LARGEST_SYSTEM_GB, check_data_size
 from linocut.model import errors
 from linocut.model.records import Disk, DiskUsage, Instance
@@ -78,7 +79,7 @@ def resize_instance_disk(
         require_settled_disks(tx, [instance])
         present = tx.disks.of([instance.instance_id])[instance.instance_id]
         disk = _disk_meant(present, wanted)
-        require_untaken(tx, present)
+        hold_untaken(tx, present)
         _check_larger(disk, wanted.size_gb, "SystemDisk." if wanted.is_system else "DataDisks.0.")
         restarts = instance.state is InstanceState.RUNNING and (wanted.is_system or not online)
         if restarts and not force_stop:

@@ -294,6 +294,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
             special={
                 errors.ValueTooLong: "InvalidParameterValue",
                 errors.ProjectNotFound: "InvalidParameterValue",
+                errors.DiskBusy: "ResourceBusy",
             },
         ),
     ),
