@@ -17,12 +17,14 @@ from linocut.cloud.new_snapshots import GroupOrder, SnapshotOrder
 from linocut.cloud.reinstalling import ResetOrder
 from linocut.cloud.tasks import TasksAsked
 from linocut.cloud.workflows import taking
+from linocut.cloud.workflows.images import record_created
 from linocut.cloud.workflows.reconcile import reconcile
+from linocut.cloud.workflows.taking import Stored, TakenDisks
 from linocut.machines import MachineBusy, NoSpace, SnapshotFailed
 from linocut.model import errors
 from linocut.model.ids import DiskId, InstanceId, SnapshotId
 from linocut.model.records import Disk, DiskUsage, Tag, Task
-from linocut.model.states import DiskState, InstanceState, SnapshotState, TaskState
+from linocut.model.states import DiskState, ImageState, InstanceState, SnapshotState, TaskState
 
 GIB = 1024**3
 
@@ -60,6 +62,23 @@ def failing(bench: Bench, error: Callable[[], Exception], *, times: int = 99, ve
             raise error()
 
     bench.machines.refused = refuse
+
+
+def test_an_image_that_is_recorded_again_after_a_crash_stays_what_became_of_it_since(bench: Bench, owner: Caller) -> None:
+    instance_id = bench.instance(owner)
+    image_id = imaging.create_image(bench.cloud, owner, CreateOrder("golden", instance_id))
+    assert image_id is not None
+    with bench.cloud.catalog.begin() as tx:
+        (snapshot,) = tx.images.snapshots_of(image_id)
+        tx.images.move(bench.image_row(image_id), ImageState.SYNCING)
+    assert snapshot.root is not None
+    (disk,) = bench.disks_of(instance_id)
+    stored = Stored(snapshot.snapshot_id, snapshot.root, snapshot.size_bytes, disk.disk_id, "older")
+
+    record_created(image_id, TakenDisks([stored]))
+
+    assert bench.image_row(image_id).state is ImageState.SYNCING
+    assert bench.disk_row(disk.disk_id).synced_mark == disk.synced_mark
 
 
 def test_a_snapshot_of_a_disk_holds_what_it_holds_and_says_so(bench: Bench, owner: Caller) -> None:

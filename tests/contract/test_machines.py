@@ -197,9 +197,17 @@ def test_what_a_guest_is_told_may_change_while_it_runs(host: Host) -> None:
 
 
 def take(
-    host: Host, mark: str, since: str | None = None, *, number: int = 1, whole: bool = False, size: int = 8 * MIB, **watch: Any
+    host: Host,
+    mark: str,
+    since: str | None = None,
+    *,
+    number: int = 1,
+    whole: bool = False,
+    generation: int = 0,
+    size: int = 8 * MIB,
+    **watch: Any,
 ) -> Taken:
-    wanted = DiskTake(disk_id(number), host.new_target(size), mark, since, whole=whole)
+    wanted = DiskTake(disk_id(number), host.new_target(size), mark, since, whole=whole, generation=generation)
     return host.machines.take(InstanceId("ins-00000001"), [wanted], **watch)
 
 
@@ -286,7 +294,7 @@ def test_a_disk_that_comes_with_another_content_comes_empty(host: Host, change: 
 
     assert host.machines.loose() == frozenset()
     with pytest.raises(MarkGone):
-        take(host, "two", since="one", number=9, size=MIB)
+        take(host, "two", since="one", number=9, generation=change.get("generation", 0), size=MIB)
 
 
 def test_a_loose_disk_is_taken_and_goes_on_from_its_marks_wherever_it_is(host: Host) -> None:
@@ -428,7 +436,18 @@ def test_a_fresh_generation_has_no_marks(host: Host) -> None:
     host.machines.prepare(dataclasses.replace(spec, disks=(dataclasses.replace(spec.disks[0], generation=1),)))
 
     with pytest.raises(MarkGone):
-        take(host, "two", since="one")
+        take(host, "two", since="one", generation=1)
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_only_the_content_that_is_meant_is_taken(host: Host, *, runs: bool) -> None:
+    prepared(host, host.spec(), runs=runs)
+    take(host, "one")
+
+    with pytest.raises(MachineBusy):
+        take(host, "two", since="one", generation=1)
+
+    take(host, "three", since="one")
 
 
 def test_a_take_of_a_disk_that_is_not_there_fails(host: Host) -> None:

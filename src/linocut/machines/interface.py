@@ -150,7 +150,7 @@ class DiskTake:
 
     That is the disk's base tree, or, with `since`, what the take with that mark gave; only what was written after it is copied.
     With `whole` it is nothing, and all that the disk holds is read, also from below its overlay. `mark` names this moment, so
-    that a later take can go on from it.
+    that a later take can go on from it. Of a machine's disk another `generation` is another content, and is not taken.
     """
 
     disk_id: DiskId
@@ -158,6 +158,7 @@ class DiskTake:
     mark: str
     since: str | None = None
     whole: bool = False
+    generation: int = 0
 
     def __post_init__(self) -> None:
         """Refuse, with ValueError, to add the whole disk to what an earlier take gave."""
@@ -281,8 +282,8 @@ class Machines(Protocol):
 
         A mark outlives the machine's stops and starts, though not a crash of its process. A disk keeps the marks `since` and
         `mark` of its last take and no others. After any failure the new marks are forgotten, `since` is kept, and all the targets
-        are worthless. Raises MarkGone (a disk's `since` is not known; it says which), SnapshotFailed, Cancelled, NoSpace,
-        MachineBusy.
+        are worthless. Raises MarkGone (a disk's `since` is not known; it says which), SnapshotFailed, Cancelled, NoSpace, and
+        MachineBusy, also where the machine was not prepared with this generation of a disk.
         """
         ...
 

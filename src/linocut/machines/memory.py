@@ -153,6 +153,8 @@ class MemoryMachines:
             for take in takes:
                 if take.disk_id not in machine.overlays:
                     raise MachineGone(f"machine {instance_id} has no disk {take.disk_id}")
+                if take.generation != machine.overlays[take.disk_id].disk.generation:
+                    raise MachineBusy(f"disk {take.disk_id} of machine {instance_id} has another content until it is restarted")
             _mark([(machine.overlays[take.disk_id], take) for take in takes], cancelled)
         if progress is not None:
             progress(0, 0)

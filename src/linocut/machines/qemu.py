@@ -228,6 +228,8 @@ class QemuMachines:
         known = {disk.disk_id: disk for disk in folder.spec().disks}
         if unknown := [take.disk_id for take in takes if take.disk_id not in known]:
             raise MachineGone(f"machine {instance_id} has no disk {unknown[0]}")
+        if other := [take.disk_id for take in takes if take.generation != known[take.disk_id].generation]:
+            raise MachineBusy(f"disk {other[0]} of machine {instance_id} has another content until it is restarted")
         watch = Watch.of(progress, cancelled)
         with folder.process() as pidfd:
             runs = pidfd is not None

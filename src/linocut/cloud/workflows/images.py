@@ -336,7 +336,7 @@ def _ingest(cloud: Cloud, image: Image, disk: DiskFile, show: Callable[[int, int
 
 def _record(cloud: Cloud, image_id: str, taken: TakenDisks) -> None:
     image, snapshots = _read(cloud, image_id)
-    if image.state is ImageState.NORMAL:
+    if image.state not in {ImageState.IMPORTING, ImageState.CREATING}:  # it has been done, and more may have been since
         return
     with cloud.catalog.begin() as tx:
         record_taken(tx, snapshots, taken)

@@ -97,7 +97,7 @@ def prepare_as_row_says(cloud: Cloud, instance_id: InstanceId) -> None:
 
 
 def prepare_stopped(cloud: Cloud, instance_id: InstanceId) -> None:
-    """Make a machine that is off as its rows now say; those of one that runs are not ahead of it.
+    """Make a machine that is off as its rows now say; one that runs stays as it is, though its rows be ahead of it.
 
     Raises MachineError, ObjectUnreadable.
     """

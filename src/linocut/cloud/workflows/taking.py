@@ -160,7 +160,8 @@ def _take(
             ingests.append(ingest)
             target = NbdExport(server.socket_path, ingest.export)
             since = disk.synced_mark if way is _Way.SINCE_MARK else None
-            takes.append(DiskTake(disk.disk_id, target, f"mark-{secrets.token_hex(8)}", since, whole=way is _Way.WHOLE))
+            mark = f"mark-{secrets.token_hex(8)}"
+            takes.append(DiskTake(disk.disk_id, target, mark, since, whole=way is _Way.WHOLE, generation=disk.generation))
         taken = _copy(cloud, disks, takes, watch)
         return TakenDisks(
             [
@@ -182,7 +183,7 @@ def _copy(cloud: Cloud, disks: Sequence[Disk], takes: list[DiskTake], watch: Wat
     """Copy what the disks hold at this moment onto their targets."""
     instance_id = disks[0].instance_id
     if instance_id is not None:
-        prepare_stopped(cloud, instance_id)  # its row may be ahead of it, after something that failed
+        prepare_stopped(cloud, instance_id)  # its row may be ahead of it, after something that failed; if it runs, it is refused
         return cloud.machines.take(instance_id, takes, progress=watch.progress, cancelled=watch.cancelled)
     (disk,), (take,) = disks, takes
     if disk.last_instance is None and disk.generation == 0:  # nobody has written to it: it is its tree
