@@ -77,6 +77,11 @@ class DirectWorkflows:
             return Progress.ENDED
         return Progress.UNDER_WAY if work in self.asked else Progress.UNKNOWN
 
+    def is_under_way(self, name: str, resource: str, *, key: str) -> bool:
+        """Tell whether a workflow goes on that was started with a key that begins so."""
+        going = set(self.asked) - self.ended
+        return any((one[0], one[1]) == (name, resource) and one[2].startswith(key) for one in going)
+
 
 class TakenMachines(MemoryMachines):
     """Machines in memory of which some do not start."""

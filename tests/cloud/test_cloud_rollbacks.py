@@ -7,14 +7,16 @@ from cloud_bench import Bench
 
 from linocut.cloud import new_snapshots, rollbacks, snapshots, tasks
 from linocut.cloud.caller import Caller
-from linocut.cloud.instances import StopHow, start_instances, stop_instances
+from linocut.cloud.instances import StopHow, reboot_instances, start_instances, stop_instances
 from linocut.cloud.launches import DataDiskOrder
 from linocut.cloud.new_snapshots import GroupOrder, SnapshotOrder
 from linocut.cloud.rollbacks import Power
 from linocut.cloud.tasks import TasksAsked
+from linocut.cloud.workflows import taking
 from linocut.cloud.workflows.reconcile import reconcile
-from linocut.machines import MachineState
+from linocut.machines import MachineError, MachineState
 from linocut.model import errors
+from linocut.model.amounts import Amount
 from linocut.model.ids import DiskId, InstanceId, SnapshotId
 from linocut.model.records import Disk
 from linocut.model.states import DiskState, InstanceState, OperationState, TaskState
@@ -151,6 +153,61 @@ def test_while_a_disk_goes_back_it_and_its_snapshot_say_so_and_nothing_else_is_d
     assert bench.disk_row(system.disk_id).state is DiskState.ATTACHED
 
 
+def test_what_a_machine_still_runs_on_is_not_taken_for_what_its_disk_is_to_hold(
+    bench: Bench, owner: Caller, instance_id: InstanceId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "_PAUSES_S", (0.0,))
+    system = bench.disks_of(instance_id)[0]
+    snapshot_id = take(bench, owner, system)
+
+    def refuse(verb: str, _name: str) -> None:
+        if verb in {"shut_down", "kill"}:
+            raise MachineError("the machine does not end")
+
+    bench.machines.refused = refuse
+    apply(bench, owner, snapshot_id, system.disk_id, stop=True, start=True)
+    reboot_instances(bench.cloud, bench.caller("owner"), [instance_id], how=StopHow.SOFT)  # fails too, and is the latest by now
+    bench.machines.refused = lambda _verb, _name: None
+    row = bench.instance_row(instance_id)
+    assert (row.state, row.latest_operation) == (InstanceState.RUNNING, "RebootInstances")
+    assert (bench.disk_row(system.disk_id).generation, bench.machines.spec(instance_id).disks[0].generation) == (1, 0)
+
+    wrong = take(bench, owner, system)
+
+    assert wrong not in bench.snapshots(owner)
+    assert bench.disk_row(system.disk_id).synced_root is None
+    stop(bench, instance_id)
+    assert take(bench, owner, system) in bench.snapshots(owner)
+    assert bench.machines.spec(instance_id).disks[0].generation == 1
+
+
+def test_in_arrears_no_disk_is_taken_or_goes_back(bench: Bench, owner: Caller, instance_id: InstanceId) -> None:
+    system = bench.disks_of(instance_id)[0]
+    group_id, members = group_of(bench, owner, instance_id)
+    before = bench.disk_row(system.disk_id)
+    with bench.cloud.catalog.begin() as tx:
+        tx.balances.add(owner.account.uin, Amount(-1))
+        tx.balances.isolate(owner.account.uin, bench.clock.now())
+
+    with pytest.raises(errors.AccountInArrears):
+        apply(bench, owner, members[system.disk_id], system.disk_id, stop=True)
+    with pytest.raises(errors.AccountInArrears):
+        rollbacks.apply_snapshot_group(bench.cloud, owner, group_id, list(members.items()), Power(stop=True))
+    with pytest.raises(errors.AccountInArrears):
+        take(bench, owner, system)
+    with pytest.raises(errors.AccountInArrears):
+        group_of(bench, owner, instance_id)
+
+    assert bench.disk_row(system.disk_id) == before
+
+
+def test_a_group_takes_as_many_disks_as_an_instance_has(bench: Bench, owner: Caller, instance_id: InstanceId) -> None:
+    group_id, members = group_of(bench, owner, instance_id)
+    many = [(f"disk-{number:08}", snapshot_id) for number in range(40_000) for snapshot_id in members.values()]
+    with pytest.raises(errors.TooManyValues):
+        rollbacks.apply_snapshot_group(bench.cloud, owner, group_id, many, Power(stop=True))
+
+
 def test_no_disk_goes_back_while_a_snapshot_of_it_is_being_taken(bench: Bench, owner: Caller, instance_id: InstanceId) -> None:
     system = bench.disks_of(instance_id)[0]
     snapshot_id = take(bench, owner, system)
@@ -236,6 +293,25 @@ def test_rolling_back_that_was_interrupted_is_brought_to_its_end(
     assert bench.disk_row(data.disk_id).state is DiskState.UNATTACHED
     row = bench.instance_row(instance_id)
     assert (row.state, row.latest_operation_state) == (InstanceState.RUNNING, OperationState.SUCCESS)
+
+
+def test_rolling_back_that_was_lost_is_done_again_by_one_workflow_at_a_time(
+    bench: Bench, owner: Caller, instance_id: InstanceId
+) -> None:
+    system = bench.disks_of(instance_id)[0]
+    snapshot_id = take(bench, owner, system)
+    with bench.holding():
+        apply(bench, owner, snapshot_id, system.disk_id, stop=True, start=True)
+        bench.workflows.ended.add(bench.workflows.asked[-1])
+        before = len(bench.workflows.asked)
+        for _ in range(3):
+            bench.clock.advance(timedelta(minutes=1))
+            reconcile(bench.cloud, bench.workflows)  # type: ignore[arg-type]
+
+    (again,) = bench.workflows.asked[before:]
+    bench.workflows.run(again)
+    assert bench.instance_row(instance_id).state is InstanceState.RUNNING
+    assert bench.machines.spec(instance_id).disks[0].generation == 1
 
 
 def group_of(bench: Bench, _owner: Caller, instance_id: InstanceId) -> tuple[str, dict[DiskId, str]]:

@@ -60,7 +60,7 @@ def tag_filters(filters: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, 
     return {name.removeprefix(_TAG_PREFIX): values for name, values in filters.items() if name.startswith(_TAG_PREFIX)}
 
 
-def check_count(parameter: str, values: Sequence[str], longest: int) -> None:
+def check_count(parameter: str, values: Sequence[object], longest: int) -> None:
     """Check the length of a list. Raises TooManyValues."""
     if len(values) > longest:
         raise errors.TooManyValues(f"{parameter} takes up to {longest} values.")

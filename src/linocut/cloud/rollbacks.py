@@ -11,7 +11,8 @@ from typing import Final
 
 from linocut.blocks import ObjectUnreadable
 from linocut.catalog import InstanceChanges, Tx
-from linocut.cloud import tasks
+from linocut.cloud import listing, tasks
+from linocut.cloud.arrears import require_funds
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.disks import owned_disks
@@ -51,7 +52,7 @@ def apply_snapshot(cloud: Cloud, caller: Caller, snapshot_id: str, disk_id: str,
 
     Its instance is off, or is stopped for it; or there is none. Raises SnapshotNotFound, SnapshotUnfinished, SnapshotUnusable,
     SnapshotOfOtherDisk, SnapshotLargerThanDisk, DiskNotFound, DiskBusy, DiskRollingBack, SnapshotUnderWay, InstanceNotStopped,
-    InvalidValue, LostRace. Source: CBS ApplySnapshot.
+    InvalidValue, AccountInArrears, LostRace. Source: CBS ApplySnapshot.
     """
     _check(power)
     _require_readable(cloud, caller, [SnapshotId(snapshot_id)])
@@ -64,10 +65,11 @@ def apply_snapshot(cloud: Cloud, caller: Caller, snapshot_id: str, disk_id: str,
 def apply_snapshot_group(cloud: Cloud, caller: Caller, group_id: str, pairs: Sequence[tuple[str, str]], power: Power) -> None:
     """Roll disks back to snapshots of a group, given as pairs of a disk and its snapshot; all of them or none.
 
-    The disks are those of one instance, or of none. Raises SnapshotGroupNotFound, DisksOfSeveralInstances, ParameterMissing, and
-    what apply_snapshot raises. Source: CBS ApplySnapshotGroup.
+    The disks are those of one instance, or of none. Raises SnapshotGroupNotFound, DisksOfSeveralInstances, ParameterMissing,
+    TooManyValues, and what apply_snapshot raises. Source: CBS ApplySnapshotGroup.
     """
     _check(power)
+    listing.check_count("ApplyDisks", pairs, _DISKS)
     chosen = dict(pairs)
     if not pairs:
         raise errors.ParameterMissing("ApplyDisks is empty.")
@@ -107,6 +109,7 @@ def _require_readable(cloud: Cloud, caller: Caller, snapshot_ids: Sequence[Snaps
 
 def _rollbacks(tx: Tx, caller: Caller, chosen: dict[str, str]) -> tuple[_Rollback, ...]:
     """Return what is to be done, with all of it held until the transaction ends."""
+    require_funds(tx, caller.account.uin)
     wanted = [SnapshotId(snapshot_id) for snapshot_id in chosen.values()]
     snapshots = {one.snapshot_id: one for one in tx.snapshots.hold(caller.account.uin, caller.region, wanted)}
     for snapshot_id in wanted:

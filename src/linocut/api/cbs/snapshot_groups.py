@@ -181,6 +181,8 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
             special={
                 errors.SnapshotLargerThanDisk: "InvalidParameter.DiskSizeNotMatch",
                 errors.DisksOfSeveralInstances: "UnsupportedOperation.SnapshotGroupDiskAttachMultiInstance",
+                errors.TooManyValues: "InvalidParameterValue",
+                errors.AccountInArrears: "InvalidSnapshot.NotSupported",
                 errors.LostRace: "ResourceBusy",
             },
         ),

@@ -35,6 +35,7 @@ T = TypeVar("T")
 _VERSION: Final = "3"
 """Changes when the steps of a workflow change in a way that old progress does not fit."""
 
+_UNDER_WAY: Final = ("PENDING", "ENQUEUED", "DELAYED")
 _log = structlog.get_logger(__name__)
 
 
@@ -122,7 +123,19 @@ class Engine:
             return Progress.UNKNOWN
         if status.app_version != _VERSION:
             return Progress.ENDED
-        return Progress.UNDER_WAY if status.status in {"PENDING", "ENQUEUED", "DELAYED"} else Progress.ENDED
+        return Progress.UNDER_WAY if status.status in _UNDER_WAY else Progress.ENDED
+
+    def is_under_way(self, name: str, resource: str, *, key: str) -> bool:
+        """Tell whether a workflow goes on that was started with a key that begins so."""
+        going = DBOS.list_workflows(
+            workflow_id_prefix=_identity(name, resource, key),
+            status=list(_UNDER_WAY),
+            app_version=_VERSION,
+            limit=1,
+            load_input=False,
+            load_output=False,
+        )
+        return bool(going)
 
     def close(self) -> None:
         """Stop taking up work; steps under way end with the process."""

@@ -278,8 +278,10 @@ def _reconcile_moving(cloud: Cloud, engine: Engine, instance: Instance) -> None:
         return
     if Progress.ENDED not in progress or instance.state is InstanceState.TERMINATING or instance.latest_operation in ROLLBACKS:
         name, key = candidates[0]
-        again = f"{key}again-{cloud.now():%s}" if Progress.ENDED in progress else key
-        engine.start(name, instance.instance_id, key=again)
+        if Progress.ENDED not in progress:
+            engine.start(name, instance.instance_id, key=key)
+        elif not engine.is_under_way(name, instance.instance_id, key=f"{key}again-"):  # two at once would undo each other's work
+            engine.start(name, instance.instance_id, key=f"{key}again-{cloud.now():%s}")
     elif instance.state is InstanceState.PENDING:
         with suppress(LostRace):  # it was launched just now
             _fail_launch(cloud, instance)
