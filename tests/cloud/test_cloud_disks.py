@@ -20,12 +20,14 @@ from disk_bench import (
     task_of,
 )
 
-from linocut.cloud import attaching, disk_changes, instances, launches, new_disks, snapshot_sharing
+from linocut.cloud import attaching, disk_changes, instances, launches, new_disks, new_snapshots, rollbacks, snapshot_sharing
 from linocut.cloud.disk_changes import DiskAttributes
 from linocut.cloud.imaging import CreateOrder, create_image
 from linocut.cloud.instances import StopHow
 from linocut.cloud.launches import DataDiskOrder
 from linocut.cloud.new_disks import NewDisks
+from linocut.cloud.new_snapshots import SnapshotOrder
+from linocut.cloud.rollbacks import Power
 from linocut.machines import DiskInUse, MachineBusy, MachineError
 from linocut.model import errors
 from linocut.model.errors import Refusal
@@ -513,6 +515,23 @@ def test_a_disk_is_made_what_it_was_when_it_was_made(bench: Bench) -> None:
         tx.snapshots.remove([of])
     with pytest.raises(errors.DiskSnapshotGone):
         disk_changes.initialize_disks(bench.cloud, owner, [disk_id])
+
+
+def test_a_disk_that_was_rolled_back_is_made_what_it_was_at_first(bench: Bench) -> None:
+    owner = bench.caller("owner")
+    instance_id = bench.instance(owner)
+    of = snapshot(bench, owner)
+    for made_of, root in ((of, bench.root), ("", None)):
+        disk_id = attached_disk(bench, owner, instance_id, snapshot_id=made_of, size_gb=20)
+        attaching.detach_disks(bench.cloud, next_call(bench, owner), [disk_id])
+        kept = new_snapshots.create_snapshot(bench.cloud, next_call(bench, owner), SnapshotOrder(disk_id))
+        rollbacks.apply_snapshot(bench.cloud, next_call(bench, owner), kept, disk_id, Power())
+        assert disk_row(bench, disk_id).base_snapshot == kept
+
+        disk_changes.initialize_disks(bench.cloud, owner, [disk_id])
+
+        disk = disk_row(bench, disk_id)
+        assert (disk.base_root, disk.base_snapshot, disk.generation) == (root, made_of or None, 2)
 
 
 def test_twenty_instances_get_a_data_disk_each_of_one_snapshot(bench: Bench) -> None:

@@ -327,6 +327,7 @@ DISKS: Final = Table(
     a_time("created_at"),
     Column("generation", BigInteger, nullable=False, server_default=text("0")),
     an_id("base_snapshot", nullable=True),
+    an_id("origin_snapshot", nullable=True),
     Column("portable", Boolean, nullable=False, server_default=false()),
     Column("charge_type", Text, nullable=False, server_default="POSTPAID_BY_HOUR"),
     an_id("last_instance", nullable=True),

@@ -13,6 +13,7 @@ from linocut.cloud.context import Cloud
 from linocut.cloud.disks import owned_disks, require_settled, require_unattached
 from linocut.cloud.new_disks import disk_name
 from linocut.model import errors
+from linocut.model.ids import RootDigest
 from linocut.model.records import Disk, DiskUsage
 from linocut.model.states import InstanceState
 
@@ -78,16 +79,15 @@ def terminate_disks(cloud: Cloud, caller: Caller, disk_ids: Sequence[str], *, de
 def initialize_disks(cloud: Cloud, caller: Caller, disk_ids: Sequence[str]) -> None:
     """Make data disks that are attached to nothing what they were when they were made, of their snapshot or blank, all or none.
 
-    Raises ParameterMissing, TooManyValues, InvalidValue, DiskNotFound, DiskBusy, SnapshotUnderWay, DiskIsAttached,
-    DiskSnapshotGone, LostRace. Source: CBS InitializeDisks.
+    So they are, whatever they were rolled back to since. Raises ParameterMissing, TooManyValues, InvalidValue, DiskNotFound,
+    DiskBusy, SnapshotUnderWay, DiskIsAttached, DiskSnapshotGone, LostRace. Source: CBS InitializeDisks.
     """
     with cloud.catalog.begin() as tx:
         disks = owned_disks(tx, caller, disk_ids, most=_INITIALIZED)
         require_settled(tx, disks)
         require_unattached(disks)
         for disk in disks:
-            _require_origin(tx, disk)
-            tx.disks.replace_content(disk, disk.base_root, disk.size_gb, disk.base_snapshot)
+            tx.disks.replace_content(disk, _origin_root(tx, disk), disk.size_gb, disk.origin_snapshot)
 
 
 def _hold_living_instances(tx: Tx, disks: Sequence[Disk]) -> None:
@@ -106,6 +106,15 @@ def _require_changeable(disk: Disk, new: DiskAttributes) -> None:
         raise errors.ParameterUnsupported(f"The type of disk {disk.disk_id} stays {disk.disk_type}.")
 
 
-def _require_origin(tx: Tx, disk: Disk) -> None:
-    if disk.base_snapshot is not None and tx.snapshots.get(disk.base_snapshot) is None:
-        raise errors.DiskSnapshotGone(f"Snapshot {disk.base_snapshot}, of which disk {disk.disk_id} was made, is gone.")
+def _origin_root(tx: Tx, disk: Disk) -> RootDigest | None:
+    """Return the tree that a disk was made of, None of a blank one, and keep it until the transaction ends.
+
+    Its snapshot may be another account's, and not be shared any more. Raises DiskSnapshotGone.
+    """
+    if disk.origin_snapshot is None:
+        return None
+    known = tx.snapshots.get(disk.origin_snapshot)
+    held = () if known is None else tx.snapshots.hold(known.owner, known.region, [known.snapshot_id])
+    if not held or held[0].root is None:
+        raise errors.DiskSnapshotGone(f"Snapshot {disk.origin_snapshot}, of which disk {disk.disk_id} was made, is gone.")
+    return held[0].root

@@ -154,6 +154,7 @@ def _disk(cloud: Cloud, caller: Caller, order: NewDisks, planned: PlannedDisk) -
         state=DiskState.UNATTACHED,
         base_root=None if planned.snapshot is None else planned.snapshot.root,
         base_snapshot=None if planned.snapshot is None else planned.snapshot.snapshot_id,
+        origin_snapshot=None if planned.snapshot is None else planned.snapshot.snapshot_id,
         synced_root=None,
         synced_mark=None,
         delete_with_instance=False,

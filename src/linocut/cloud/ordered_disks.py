@@ -129,6 +129,7 @@ def disks_of(cloud: Cloud, instance: Instance, planned: Sequence[PlannedDisk]) -
             state=DiskState.ATTACHING,
             base_root=None if disk.snapshot is None else disk.snapshot.root,
             base_snapshot=None if disk.snapshot is None else disk.snapshot.snapshot_id,
+            origin_snapshot=None if disk.snapshot is None else disk.snapshot.snapshot_id,
             synced_root=None,
             synced_mark=None,
             delete_with_instance=disk.delete_with_instance,

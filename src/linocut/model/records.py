@@ -264,8 +264,9 @@ class Disk:
 
     A `portable` disk can be detached and attached; `last_instance` is the one that it was detached from. `request_id` is the call
     that asked for what is under way on it. `base_root` is the tree below the overlay, None for an empty disk, and `base_snapshot`
-    the snapshot that it was of. `synced_root` and `synced_mark` name the last tree taken from the disk and the mark in its
-    overlay since which writes are recorded. `generation` counts how often the content was thrown away for a fresh overlay.
+    the snapshot that it was of; `origin_snapshot` is the one that the disk was made of. `synced_root` and `synced_mark` name the
+    last tree taken from the disk and the mark in its overlay since which writes are recorded. `generation` counts how often the
+    content was thrown away for a fresh overlay.
     """
 
     disk_id: DiskId
@@ -286,6 +287,7 @@ class Disk:
     created_at: datetime
     generation: int = 0
     base_snapshot: SnapshotId | None = None
+    origin_snapshot: SnapshotId | None = None
     portable: bool = False
     charge_type: str = "POSTPAID_BY_HOUR"
     last_instance: InstanceId | None = None
