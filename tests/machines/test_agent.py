@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from machine_hosts import wait_until
 
 from linocut.machines.agent import Patience, held_still, thaw_if_due
 from linocut.machines.confinement import Confinement
@@ -18,6 +21,7 @@ from linocut.machines.held_folder import AGENT_SOCKET
 
 _PATIENCE: Final = Patience(0.3, 0.3, 0.3)
 _SOON_S: Final = 3.0
+_THAWED_S: Final = 30.0
 
 
 @pytest.fixture
@@ -145,3 +149,54 @@ def test_nobody_thaws_what_another_holds_still(folder: MachineFolder) -> None:
         with held_still(folder, _PATIENCE) as frozen_twice:
             assert not frozen_twice
         assert "guest-fsfreeze-thaw" not in agent.heard
+
+
+_FREEZING: Final = """
+import sys
+from pathlib import Path
+from linocut.machines.agent import held_still
+from linocut.machines.confinement import Confinement
+from linocut.machines.folder import MachineFolder
+
+with held_still(MachineFolder(Path(sys.argv[1]), Confinement(None))) as frozen:
+    print(frozen, flush=True)
+    sys.stdin.read()
+"""
+
+
+def _watching(folder: MachineFolder) -> list[str]:
+    """Return the processes that are in a machine's folder."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with suppress(OSError):
+            if process.name.isdecimal() and (process / "cwd").readlink() == folder.path:
+                found.append(process.name)
+    return found
+
+
+def test_a_guest_thaws_without_a_next_service_when_the_service_is_killed(folder: MachineFolder) -> None:
+    command = [sys.executable, "-c", _FREEZING, str(folder.path)]
+    with answering(folder, Agent()) as agent:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as service:
+            assert service.stdout is not None
+            assert service.stdout.readline() == b"True\n"
+            assert agent.heard == ["guest-sync-delimited", "guest-fsfreeze-freeze"]
+            service.kill()
+
+        wait_until("the guest is thawed", lambda: not folder.may_be_frozen(), _THAWED_S)
+        assert agent.heard[2:] == ["guest-sync-delimited", "guest-fsfreeze-thaw"]
+        wait_until("nobody watches any more", lambda: not _watching(folder), _THAWED_S)
+
+
+def test_nobody_watches_a_guest_that_has_thawed(folder: MachineFolder) -> None:
+    with answering(folder, Agent()):
+        with held_still(folder, _PATIENCE):
+            assert len(_watching(folder)) == 1
+        assert _watching(folder) == []
+
+
+def test_a_guest_is_not_frozen_where_nobody_can_watch(folder: MachineFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with answering(folder, Agent()) as agent, held_still(folder, _PATIENCE) as frozen:
+        assert not frozen
+    assert agent.heard == []

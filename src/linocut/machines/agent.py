@@ -4,28 +4,27 @@ The guest owns what answers: it may be slow, dead or hostile. So every wait and 
 or does not say fails what we are about to do; the guest is then taken as it is. That file systems are frozen, and are still to
 be thawed, is written down (the file `frozen`) before the guest is asked to freeze them. Whoever finds that file later, after a
 crash of ours or a silence of the guest's, asks the guest to thaw. Whoever is at it has the machine's folder locked (flock).
+No guest waits for a next service after a crash: a small process that outlives us asks at once (see `thaw_watch`), and without
+it nothing is frozen.
 
 Source: QEMU docs/interop/qemu-ga.rst and qga/qapi-schema.json.
 """
 
 import fcntl
-import json
 import os
-import secrets
-import socket
-import time
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from linocut.machines import thaw_watch
 from linocut.machines.command import AGENT
-from linocut.machines.folder import MachineFolder
+from linocut.machines.folder import FROZEN, MachineFolder
 from linocut.machines.held_folder import AGENT_SOCKET
 from linocut.machines.monitor import Monitor
-
-_ANSWER_BYTES: Final = 1 << 16
-_DELIMITER: Final = b"\xff"
+from linocut.machines.thaw_watch import Agent, AgentLost
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,6 @@ class Patience:
 
 
 _PATIENCE: Final = Patience()
-
-
-class _AgentLost(Exception):
-    """The guest did not answer in time, or not as an agent does."""
 
 
 def has_agent(monitor: Monitor) -> bool:
@@ -59,12 +54,13 @@ def held_still(folder: MachineFolder, patience: Patience = _PATIENCE) -> Iterato
             return
         if folder.may_be_frozen():
             _thaw(folder, agent, patience)
-        frozen = _freeze(folder, agent, patience)
-        try:
-            yield frozen
-        finally:
-            if folder.may_be_frozen():
-                _thaw(folder, agent, patience)
+        with _watched(folder) as is_watched:
+            frozen = is_watched and _freeze(folder, agent, patience)
+            try:
+                yield frozen
+            finally:
+                if folder.may_be_frozen():
+                    _thaw(folder, agent, patience)
 
 
 def thaw_if_due(folder: MachineFolder, patience: Patience = _PATIENCE) -> None:
@@ -75,86 +71,47 @@ def thaw_if_due(folder: MachineFolder, patience: Patience = _PATIENCE) -> None:
                 _thaw(folder, agent, patience)
 
 
-class _Agent:
-    """A connection to a guest's agent."""
-
-    def __init__(self, connected: socket.socket) -> None:
-        self._socket = connected
-        self._deadline = 0.0
-
-    def greet(self, within_s: float) -> None:
-        """Find the place in what the guest says from where on it answers us; raises _AgentLost.
-
-        The byte before our order ends what somebody before us may have left half said; the agent answers it with an error.
-        """
-        number = secrets.randbits(31)
-        self._deadline = time.monotonic() + within_s
-        self._say("guest-sync-delimited", {"id": number}, after=_DELIMITER)
-        self._read_until(_DELIMITER)
-        while self._answer() != number:
-            self._read_until(_DELIMITER)
-
-    def ask(self, order: str, within_s: float) -> object:
-        """Return the answer to an order; raises _AgentLost."""
-        self._deadline = time.monotonic() + within_s
-        self._say(order, {})
-        return self._answer()
-
-    def _say(self, order: str, arguments: dict[str, Any], *, after: bytes = b"") -> None:
-        line = json.dumps({"execute": order, **({"arguments": arguments} if arguments else {})}).encode()
-        try:
-            self._socket.settimeout(self._left_s())
-            self._socket.sendall(after + line + b"\n")
-        except OSError as problem:
-            raise _AgentLost(str(problem)) from problem
-
-    def _answer(self) -> object:
-        """Return what the next line says; an error that the agent tells is None."""
-        try:
-            told = json.loads(self._read_until(b"\n"))
-        except (ValueError, RecursionError) as problem:
-            raise _AgentLost("this is no answer") from problem
-        return told.get("return") if isinstance(told, dict) else None
-
-    def _read_until(self, end: bytes) -> bytes:
-        heard = bytearray()
-        while not heard.endswith(end):
-            try:
-                self._socket.settimeout(self._left_s())
-                more = self._socket.recv(1)
-            except OSError as problem:
-                raise _AgentLost(str(problem)) from problem
-            if not more or len(heard) >= _ANSWER_BYTES:
-                raise _AgentLost("this is no answer")
-            heard += more
-        return bytes(heard[: -len(end)])
-
-    def _left_s(self) -> float:
-        left_s = self._deadline - time.monotonic()
-        if left_s <= 0:
-            raise _AgentLost("the guest is slow")
-        return left_s
-
-
-def _freeze(folder: MachineFolder, agent: _Agent, patience: Patience) -> bool:
+def _freeze(folder: MachineFolder, agent: Agent, patience: Patience) -> bool:
     try:
         agent.greet(patience.hello_s)
         folder.note_freeze()
         count = agent.ask("guest-fsfreeze-freeze", patience.freeze_s)
-    except (_AgentLost, OSError):
+    except (AgentLost, OSError):
         return False
     return type(count) is int and count > 0
 
 
-def _thaw(folder: MachineFolder, agent: _Agent, patience: Patience) -> None:
+def _thaw(folder: MachineFolder, agent: Agent, patience: Patience) -> None:
     """Have the guest thaw, and forget that it is due when the agent has heard it, whatever it could do about it."""
-    with suppress(_AgentLost):
+    with suppress(AgentLost):
         agent.greet(patience.hello_s)
         agent.ask("guest-fsfreeze-thaw", patience.thaw_s)
         folder.note_thaw()
         return
-    with suppress(_AgentLost):  # it may hear us once it has done what it was asked before
+    with suppress(AgentLost):  # it may hear us once it has done what it was asked before
         agent.ask("guest-fsfreeze-thaw", 0.1)
+
+
+@contextmanager
+def _watched(folder: MachineFolder) -> Iterator[bool]:
+    """Have a process thaw the guest should we be killed meanwhile, and give whether there is one.
+
+    It need not have come up before the guest freezes: that we are gone it finds in its pipe, whenever it looks.
+    """
+    command = [sys.executable, "-I", "-S", thaw_watch.__file__, AGENT_SOCKET, FROZEN]
+    unheard = subprocess.DEVNULL
+    try:
+        process = subprocess.Popen(
+            command, cwd=folder.path, stdin=subprocess.PIPE, stdout=unheard, stderr=unheard, start_new_session=True
+        )
+    except OSError:
+        yield False
+        return
+    with process:
+        try:
+            yield True
+        finally:
+            process.kill()
 
 
 @contextmanager
@@ -173,11 +130,11 @@ def _turn(folder: MachineFolder) -> Iterator[bool]:
 
 
 @contextmanager
-def _connected(folder: MachineFolder) -> Iterator[_Agent | None]:
+def _connected(folder: MachineFolder) -> Iterator[Agent | None]:
     try:
         connected = folder.connect(AGENT_SOCKET)
     except OSError:
         yield None
         return
     with connected:
-        yield _Agent(connected)
+        yield Agent(connected)

@@ -43,7 +43,7 @@ from linocut.machines.interface import MachineSpec
 _RECORD: Final = "machine.json"
 _LOCK: Final = "machine.lock"
 _PID_FILE: Final = "qemu.pid"
-_FROZEN: Final = "frozen"
+FROZEN: Final = "frozen"
 _FORMAT: Final = 1
 _DESCRIPTOR: Final = re.compile(rb"/proc/self/fd/(\d+)/")
 
@@ -108,15 +108,15 @@ class MachineFolder(HeldFolder):
 
     def note_freeze(self) -> None:
         """Write down that the guest's file systems may be frozen."""
-        (self.path / _FROZEN).touch(mode=0o600)
+        (self.path / FROZEN).touch(mode=0o600)
 
     def note_thaw(self) -> None:
         """Write down that the guest's file systems are not frozen."""
-        (self.path / _FROZEN).unlink(missing_ok=True)
+        (self.path / FROZEN).unlink(missing_ok=True)
 
     def may_be_frozen(self) -> bool:
         """Tell whether the guest's file systems may be frozen."""
-        return (self.path / _FROZEN).exists()
+        return (self.path / FROZEN).exists()
 
     @contextmanager
     def process(self) -> Iterator[int | None]:
