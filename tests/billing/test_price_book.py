@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linocut.billing import Item, PriceBook, PriceBookError, PriceMissing, Source
+from linocut.billing import Item, Price, PriceBook, PriceBookError, PriceMissing, Source
 from linocut.model.ids import Region
 from linocut.model.places import INSTANCE_TYPES, REGIONS
 
@@ -124,6 +124,25 @@ def test_what_is_no_price_book_is_refused_with_the_reason(wrong: str, why: str) 
 def test_an_entry_that_cannot_be_meant_is_refused_with_the_reason(wrong: str, why: str) -> None:
     with pytest.raises(PriceBookError, match=why):
         book(wrong)
+
+
+def test_what_is_set_later_for_a_day_corrects_what_was_there_for_it() -> None:
+    there = book(entry("1"), entry("2", "2026-12-01", 'regions = ["ap-singapore"]'))
+
+    def set_for(price: str, *regions: str) -> Price:
+        given = {"item": "snapshot", "from": date(2026, 12, 1), "price": price, "source": "operator"}
+        return there.check({**given, "regions": list(regions)} if regions else given)
+
+    later = NOW + timedelta(days=30)
+    two, one, all_of_them = set_for("3", SINGAPORE, HONG_KONG), set_for("4", SINGAPORE), set_for("5")
+    corrected = there.extended([two, one, set_for("6"), all_of_them])
+
+    assert [of_snapshot(corrected, region, later) for region in (HONG_KONG, SINGAPORE, GUANGZHOU)] == [3, 4, 5]
+    assert [(price.amount, price.regions) for price in corrected.prices] == [
+        *((1, frozenset()), (3, {HONG_KONG}), (4, {SINGAPORE}), (5, frozenset())),
+    ]
+    assert [price.amount for price in there.extended([all_of_them]).prices] == [1, 5], "the operator's own goes before the file's"
+    assert corrected == there.extended([two]).extended([one, all_of_them])
 
 
 def test_two_prices_of_one_thing_from_one_day_are_refused() -> None:

@@ -118,7 +118,7 @@ def test_prices_are_shown_and_set(wire: FakeWire, linocut: Linocut, state: Path)
     wire.answers["SetPrice"] = lambda parameters: asked.append(parameters) or answer  # type: ignore[func-returns-value]
 
     everything = linocut("price", "show", "--state", state).stdout.splitlines()
-    linocut("price", "set", "snapshot", "0.5", "--in-region", "ap-singapore", "--from-date", "2026-12-01", "--state", state)
+    linocut("price", "set", "snapshot", "0.5", "--region", "ap-singapore", "--from-date", "2026-12-01", "--state", state)
 
     assert everything[1].split() == ["snapshot", "ap-singapore", "0.5", "CNY", "2026-12-01", "set"]
     assert everything[2].split() == ["disk", "CLOUD_SSD", "all", "0.5", "CNY", "2026-12-01", "operator"]

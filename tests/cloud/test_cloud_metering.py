@@ -4,17 +4,19 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cloud_bench import DISK, ELSEWHERE, REGION, ZONE, Bench, run_order
 
 from linocut.cloud import images, instances
+from linocut.cloud.bills import forecast
 from linocut.cloud.caller import Caller
 from linocut.cloud.imaging import CreateOrder, create_image
 from linocut.cloud.instances import StopHow
 from linocut.cloud.launches import DataDiskOrder
 from linocut.cloud.metering import Pacemaker, closable, close_hours
-from linocut.cloud.price_books import set_price
+from linocut.cloud.price_books import current_prices, set_price
 from linocut.cloud.prices import price_of_launch
 from linocut.cloud.publishing import publish_image
 from linocut.cloud.sharing import share_image
@@ -260,6 +262,37 @@ def test_a_price_that_is_set_holds_from_its_date_on(bench: Bench) -> None:
     close(bench, hours=30)
 
     assert [(one.run.charge.price, one.run.hours) for one in bill(bench, owner)] == [(PRICE, 24), (Decimal(9), 6)]
+
+
+def test_a_price_that_has_not_taken_effect_is_corrected_by_a_later_one(bench: Bench) -> None:
+    owner = bench.caller("anna", SINGAPORE)
+    bench.image(owner)
+    for price in ("9", "2"):
+        set_price(bench.cloud, bench.operator, {"item": "snapshot", "price": price})
+    told = forecast(bench.cloud, owner).in_the_end
+    close(bench, hours=30)
+
+    assert [price.amount for price in current_prices(bench.cloud).prices if price.supersedes] == [2]
+    assert [(one.run.charge.price, one.run.hours) for one in bill(bench, owner)] == [(PRICE, 24), (Decimal(2), 6)]
+    assert forecast(bench.cloud, owner).in_the_end == told
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"item": "love"}, "There is no item love; there are snapshot, "),
+        ({"item": "snapshot", "kind": "CLOUD_SSD"}, "snapshot has no kinds"),
+        ({"item": "disk"}, "disk needs a kind: CLOUD_BASIC, "),
+        ({"item": "disk", "kind": "CLOUD_SDD"}, "disk has no kind CLOUD_SDD; there are CLOUD_BASIC, "),
+        ({"item": "vcpu", "kind": "S5.SMALL1"}, "vcpu has no kind S5.SMALL1; there are S5"),
+        ({"item": "instance", "kind": "S5"}, "instance has no kind S5; there are S5.2XLARGE16"),
+        ({"item": "snapshot", "regions": ["ap-moon"]}, "no region ap-moon"),
+        ({"item": "snapshot", "price": "cheap"}, "A price is a decimal"),
+    ],
+)
+def test_a_price_of_what_there_is_not_is_refused_with_what_is_wrong(bench: Bench, wrong: dict[str, Any], why: str) -> None:
+    with pytest.raises(errors.InvalidValue, match=why):
+        set_price(bench.cloud, bench.operator, {"price": "1", **wrong})
 
 
 def test_hours_are_not_charged_where_metering_is_off_nor_when_it_is_on_again(bench: Bench) -> None:

@@ -1,7 +1,8 @@
 """A dated price book: what one unit of an item costs in a region at a moment.
 
 A price takes effect at its date and never rewrites the past: the price at a moment is that of the newest entry from before. An
-entry that names regions goes before one for all of them, and of two such the newer counts. Prices are decimal strings in the
+entry that names regions goes before one for all of them, and of two such the newer counts. What the operator sets beside the file
+goes before the file, and corrects what was set before for the same day. Prices are decimal strings in the
 file and `Decimal` here; a float never comes near them.
 """
 
@@ -97,8 +98,15 @@ class PriceBook:
             raise PriceBookError(f"{name}: {error}") from error
 
     def extended(self, prices: Iterable[Price]) -> Self:
-        """Return the book with prices that the operator has set beside it."""
-        return replace(self, prices=(*self.prices, *(replace(price, supersedes=True) for price in prices)))
+        """Return the book with prices that the operator has set beside it, in the order in which they were.
+
+        A later one for the same from the same day corrects what was there: that is in the book no more.
+        """
+        kept = self.prices
+        for price in prices:
+            new = replace(price, supersedes=True)
+            kept = (*(left for held in kept if (left := _left(held, new)) is not None), new)
+        return replace(self, prices=kept)
 
     def price(self, item: Item, region: Region, at: datetime, kind: str = "", currency: str = "") -> Price:
         """Return what a unit costs in a region at a moment, in the book's own currency unless another is named.
@@ -183,6 +191,18 @@ def _amount(entry: Mapping[str, Any]) -> Decimal:
     if amount is None or not amount.is_finite() or amount < 0 or -int(amount.as_tuple().exponent) > PRICE_PLACES:
         raise _Wrong(f"price in {entry} is no decimal string from zero up, of at most {PRICE_PLACES} places.")
     return amount
+
+
+def _left(held: Price, new: Price) -> Price | None:
+    """Return what holds of a price where another is set: less the regions that a new one from the same moment is for."""
+    if (held.item, held.kind, held.currency, held.since) != (new.item, new.kind, new.currency, new.since):
+        return held
+    if not new.regions:
+        return None if not held.regions or not held.supersedes else held
+    if not held.regions:
+        return held
+    regions = held.regions - new.regions
+    return replace(held, regions=regions) if regions else None
 
 
 def _distinct(prices: Iterable[Price]) -> tuple[Price, ...]:

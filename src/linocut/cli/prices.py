@@ -1,10 +1,10 @@
 """`linocut price …`: what things cost."""
 
 from linocut.cli.output import print_json, print_table
-from linocut.cli.wire import ClientOptions, JsonObject, connect
+from linocut.cli.wire import JsonObject, ServiceOptions, connect
 
 
-def show(*, item: str | None = None, options: ClientOptions | None = None) -> None:
+def show(*, item: str | None = None, options: ServiceOptions | None = None) -> None:
     """Show the price book: of each item the latest price first; those that were set go before those of the file.
 
     Args:
@@ -21,18 +21,20 @@ def set_price(
     /,
     *,
     kind: str | None = None,
-    in_region: tuple[str, ...] = (),
+    region: tuple[str, ...] = (),
     from_date: str | None = None,
     currency: str | None = None,
-    options: ClientOptions | None = None,
+    options: ServiceOptions | None = None,
 ) -> None:
     """Set a price, for the operator: from a coming day on, and never for what has passed.
+
+    Another one for the same from the same day corrects it, until that day.
 
     Args:
         item: what: snapshot, free-snapshots (in GiB), disk, vcpu, memory, instance, windows, bandwidth or traffic.
         price: how much, as a decimal.
         kind: the disk type, instance family or instance type, where the item has one.
-        in_region: where; may be repeated. Default: in every region.
+        region: where it holds; may be repeated. Default: in every region.
         from_date: the first day, such as 2026-12-01, from 00:00 UTC. Default: tomorrow.
         currency: the currency. Default: the book's.
         options: where the service is, and who calls.
@@ -42,14 +44,14 @@ def set_price(
         Item=item,
         Price=price,
         Kind=kind,
-        Regions=list(in_region) or None,
+        Regions=list(region) or None,
         FromDate=from_date,
         Currency=currency,
     )
     _print(answer, item, options)
 
 
-def _print(answer: JsonObject, item: str | None, options: ClientOptions | None) -> None:
+def _print(answer: JsonObject, item: str | None, options: ServiceOptions | None) -> None:
     prices = [price for price in answer["PriceSet"] if item in {None, price["Item"]}]
     if options is not None and options.json:
         print_json(prices)

@@ -26,8 +26,8 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClientOptions:
-    """Options that every client command takes."""
+class ServiceOptions:
+    """Options of every client command, also of one for which it makes no difference in which region it is asked."""
 
     endpoint: Annotated[
         str | None,
@@ -37,8 +37,15 @@ class ClientOptions:
         Path | None,
         Parameter(help="State directory to take credentials and endpoint from. Default: LINOCUT_STATE or ./.state."),
     ] = None
-    region: Annotated[str | None, Parameter(help="Default: TENCENTCLOUD_REGION or ap-guangzhou.")] = None
     json: Annotated[bool, Parameter(help="Print JSON.", negative="")] = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientOptions(ServiceOptions):
+    """Options of a client command that works in a region."""
+
+    region: Annotated[str | None, Parameter(help="Default: TENCENTCLOUD_REGION or ap-guangzhou.")] = None
 
 
 def state_directory(state: Path | None) -> Path:
@@ -46,7 +53,7 @@ def state_directory(state: Path | None) -> Path:
     return state or Path(os.environ.get("LINOCUT_STATE") or _DEFAULT_STATE)
 
 
-def endpoint_of(options: ClientOptions) -> str:
+def endpoint_of(options: ServiceOptions) -> str:
     """Return the service's URL: the named one, else the named directory's, LINOCUT_ENDPOINT, the default directory's."""
     if options.endpoint:
         return options.endpoint.rstrip("/")
@@ -60,12 +67,13 @@ def endpoint_of(options: ClientOptions) -> str:
         return _DEFAULT_ENDPOINT
 
 
-def region_of(options: ClientOptions) -> str:
-    """Return the region to work in."""
-    return options.region or os.environ.get("TENCENTCLOUD_REGION") or _DEFAULT_REGION
+def region_of(options: ServiceOptions) -> str:
+    """Return the region to work in, where a command works in one."""
+    named = options.region if isinstance(options, ClientOptions) else None
+    return named or os.environ.get("TENCENTCLOUD_REGION") or _DEFAULT_REGION
 
 
-def credentials_of(options: ClientOptions) -> tuple[str, str]:
+def credentials_of(options: ServiceOptions) -> tuple[str, str]:
     """Return a secret id and key: the named directory's, else the TENCENTCLOUD variables', else the default directory's.
 
     Raises CommandFailed when there are none.
@@ -167,7 +175,7 @@ class Wire:
         return CommonClient(name, version, Credential(*self._credentials), self.region, profile)
 
 
-def connect(options: ClientOptions | None) -> Wire:
+def connect(options: ServiceOptions | None) -> Wire:
     """Return the service that these options name. Raises CommandFailed."""
     options = options or ClientOptions()
     return Wire(endpoint_of(options), credentials_of(options), region_of(options))

@@ -10,6 +10,7 @@ from linocut.cloud.context import Cloud
 from linocut.cloud.snapshot_sharing import visible_snapshot
 from linocut.model import errors, rules
 from linocut.model.ids import DiskId, SnapshotId, is_id, new_id
+from linocut.model.places import DISK_TYPES
 from linocut.model.records import Disk, DiskUsage, Image, Instance, Snapshot
 from linocut.model.states import DiskState, SnapshotState
 
@@ -18,9 +19,6 @@ LARGEST_SYSTEM_GB: Final = 2048
 LARGEST_DATA_GB: Final = 32_000
 DATA_STEP_GB: Final = 10
 _DATA_DISKS: Final = 21
-_TYPES: Final = frozenset(
-    {"LOCAL_BASIC", "LOCAL_SSD", "CLOUD_BASIC", "CLOUD_PREMIUM", "CLOUD_SSD", "CLOUD_BSSD", "CLOUD_HSSD", "CLOUD_TSSD"}
-)
 _DEFAULT_TYPE: Final = "CLOUD_PREMIUM"
 _ARCHITECTURES: Final = frozenset({"x86_64", "i386"})
 _GIB: Final = 1024**3
@@ -198,6 +196,6 @@ def _named_snapshots(
 
 
 def _disk_type(parameter: str, text: str) -> str:
-    if text and text not in _TYPES:
-        raise errors.InvalidValue(f"{parameter} takes {', '.join(sorted(_TYPES))}.")
+    if text and text not in DISK_TYPES:
+        raise errors.InvalidValue(f"{parameter} takes {', '.join(sorted(DISK_TYPES))}.")
     return text or _DEFAULT_TYPE

@@ -116,6 +116,11 @@ INSTANCE_TYPES: Final[Mapping[str, InstanceType]] = {
     name: InstanceType(name, name.split(".")[0], vcpus, memory_gb) for name, vcpus, memory_gb in _S5_TYPES
 }
 
+DISK_TYPES: Final = frozenset(
+    {"LOCAL_BASIC", "LOCAL_SSD", "CLOUD_BASIC", "CLOUD_PREMIUM", "CLOUD_SSD", "CLOUD_BSSD", "CLOUD_HSSD", "CLOUD_TSSD"}
+)
+"""What disks of instances are named by; all are served alike."""
+
 
 def may_copy(source: Region, to: Region) -> bool:
     """Tell whether images of one region may be copied to another.
