@@ -117,17 +117,20 @@ def test_a_bill_of_our_own_says_why(cloud: Cloud, person: Person, new_person: Ca
     month = charged(cloud, person)
     bill = person.call("DescribeBill", {"Month": month}, service="linocut")
     snapshot = bill["ChargeSet"][0]
-    assert (bill["Total"], bill["Balance"], snapshot["Quantity"], snapshot["Hours"]) == (
+    assert (bill["Total"], bill["Balance"], snapshot["Free"], snapshot["FreeBytes"]) == (
         "0.45046660",
         "-0.45046660",
-        "2",
-        "2.0000",
+        "1",
+        1 << 30,
     )
+    for one in bill["ChargeSet"]:
+        used = Decimal(one["Price"]) * (Decimal(one["Quantity"]) - Decimal(one["Free"])) * one["Seconds"] / 3600
+        assert (used, used * one["Hours"]) == (Decimal(one["HourlyAmount"]), Decimal(one["Amount"]))
 
     why = person.call("DescribeCharge", {"ChargeId": snapshot["ChargeId"]}, service="linocut")
     assert why["Formula"] == (
         "(2147483648 B that no older snapshot of yours has - 1073741824 B free) / 1073741824 B x 0.0002333 = 0.00023330 an hour, "
-        f"in each of 2 of {month}"
+        f"in each of 2 hours of {month}"
     )
     assert new_person().code("DescribeCharge", {"ChargeId": snapshot["ChargeId"]}, service="linocut") == "ResourceNotFound"
     assert person.call("DescribeBillForecast", {}, service="linocut")["Currency"] == "CNY"

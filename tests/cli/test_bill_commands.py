@@ -1,5 +1,6 @@
 """Bills and prices on the command line: tables for people, and plain values for programs."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ CHARGE = {
     "ImageId": "img-00000001",
     "BeginTime": "2026-11-23T00:00:00Z",
     "EndTime": "2026-11-23T02:00:00Z",
-    "Hours": "2.0000",
-    "Quantity": "2",
-    "FreeBytes": 0,
+    "Hours": 2,
+    "Seconds": 3600,
+    "Quantity": "52",
+    "Free": "50",
+    "FreeBytes": 53687091200,
     "Price": "0.0002333",
+    "HourlyAmount": "0.00046660",
     "Amount": "0.00093320",
     "Currency": "CNY",
 }
@@ -38,6 +42,7 @@ BILL = {
     "Total": "0.00186640",
     "Balance": "-3.14159265",
     "IsolatedUntil": "2026-12-01T00:00:00Z",
+    "IsDeleted": False,
     "ChargeSet": [CHARGE, INSTANCE],
 }
 PRICE = {
@@ -59,10 +64,15 @@ def test_a_bill_is_a_table_that_says_what_is_owed_and_what_will_happen(wire: Fak
     shown = linocut("bill", "--month", "2026-11", "--account", "100000000001", "--state", state).stdout.splitlines()
 
     assert asked == [{"Month": "2026-11", "Account": "100000000001"}]
-    assert shown[1].split() == ["ap-singapore", "snapshot", "snap-00000001", "2.00", "2.00", "0.0002333", "0.00093320", "7"]
+    assert shown[1].split() == [
+        *("ap-singapore", "snapshot", "snap-00000001", "52", "50", "2", "3600", "0.0002333", "0.00093320", "7")
+    ]
     assert shown[2].split()[-3:] == ["none", "0.00093320", "8"]
-    assert shown[4] == "2026-11: 0.00 CNY in all; balance -3.14 CNY"
-    assert "deleted at 2026-12-01T00:00:00Z" in shown[5]
+    assert shown[4] == "2026-11: 0.00186640 CNY in all; balance -3.14159265 CNY"
+    assert "are deleted from 2026-12-01T00:00:00Z on" in shown[5]
+
+    wire.answers["DescribeBill"] = lambda _: {**BILL, "IsDeleted": True}
+    assert linocut("bill", "--state", state).stdout.endswith("by 2026-12-01T00:00:00Z, and have been deleted.\n")
 
 
 def test_a_bill_is_summed_up_by_image_region_or_snapshot(wire: FakeWire, linocut: Linocut, state: Path) -> None:
@@ -72,8 +82,16 @@ def test_a_bill_is_summed_up_by_image_region_or_snapshot(wire: FakeWire, linocut
         return [line.split() for line in linocut("bill", "--by", by, "--state", state).stdout.split("\n\n")[0].splitlines()[1:]]
 
     assert rows("region") == [["ap-singapore", "0.00186640"]]
-    assert rows("image") == [["img-00000001", "0.00093320"], ["ins-00000001", "0.00093320"]]
-    assert rows("snapshot") == [["ins-00000001", "0.00093320"], ["snap-00000001", "0.00093320"]]
+    assert rows("image") == [["img-00000001", "0.00093320"], ["other", "0.00093320"]]
+    assert rows("snapshot") == [["other", "0.00093320"], ["snap-00000001", "0.00093320"]]
+    assert linocut("bill", "--by", "image", "--csv", "--state", state).stdout.splitlines() == [
+        "Image,Amount,Currency",
+        "img-00000001,0.00093320,CNY",
+        "other,0.00093320,CNY",
+    ]
+    told = json.loads(linocut("bill", "--by", "region", "--json", "--state", state).stdout)
+    assert told["SumSet"] == [{"Region": "ap-singapore", "Amount": "0.00186640", "Currency": "CNY"}]
+    assert (told["Total"], "ChargeSet" in told) == ("0.00186640", False)
 
 
 def test_a_bill_is_had_as_comma_separated_values(wire: FakeWire, linocut: Linocut, state: Path) -> None:
@@ -83,7 +101,8 @@ def test_a_bill_is_had_as_comma_separated_values(wire: FakeWire, linocut: Linocu
 
     assert heading.startswith("Region,Item,Kind,ResourceId,ImageId")
     assert first == (
-        "ap-singapore,snapshot,,snap-00000001,img-00000001,2026-11-23T00:00:00Z,2026-11-23T02:00:00Z,2.0000,2,0.0002333,0.00093320,CNY,7"
+        "ap-singapore,snapshot,,snap-00000001,img-00000001,2026-11-23T00:00:00Z,2026-11-23T02:00:00Z,"
+        "2,3600,52,50,53687091200,0.0002333,0.00046660,0.00093320,CNY,7"
     )
 
 
@@ -129,5 +148,14 @@ def test_a_balance_is_topped_up(wire: FakeWire, linocut: Linocut, state: Path) -
     asked: list[dict[str, Any]] = []
     wire.answers["TopUpAccount"] = lambda parameters: asked.append(parameters) or {"Balance": "12.50000000"}  # type: ignore[func-returns-value]
 
-    assert linocut("account", "top-up", "100000000001", "12.50", "--state", state).stdout == "12.50000000\n"
+    assert (
+        linocut("account", "top-up", "100000000001", "12.50", "--state", state).stdout
+        == "The balance of 100000000001 is 12.50000000.\n"
+    )
     assert asked == [{"Account": "100000000001", "Amount": "12.50"}]
+
+
+def test_hours_are_closed_on_demand(wire: FakeWire, linocut: Linocut, state: Path) -> None:
+    wire.answers["CloseHours"] = lambda _: {"Until": "2026-11-29T02:00:00Z"}
+
+    assert linocut("bill", "close", "--state", state).stdout == "Hours are being closed until 2026-11-29T02:00:00Z.\n"

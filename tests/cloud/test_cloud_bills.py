@@ -162,9 +162,7 @@ def test_in_arrears_nothing_is_done_with_snapshots_and_images_until_they_are_pai
 def test_arrears_end_in_deletion_after_warnings_and_not_before(bench: Bench) -> None:
     owner = _in_arrears(bench)
     _, balance = bills.balance_of(bench.cloud, owner)
-    ends = bills.warning_of(bench.cloud, balance)
-    assert ends is not None
-    assert ends - bench.clock.now() == timedelta(days=7)
+    assert bills.warning_of(bench.cloud, balance) == bills.Warned(bench.clock.now() + timedelta(days=7), is_deleted=False)
 
     bench.clock.advance(timedelta(days=6, hours=23))
     attend_to_arrears(bench.cloud)
@@ -174,6 +172,23 @@ def test_arrears_end_in_deletion_after_warnings_and_not_before(bench: Bench) -> 
     assert bench.image_names(owner) == set()
     with bench.cloud.catalog.read() as tx:
         assert tx.snapshots.of_owner(owner.account.uin) == ()
+    told = bills.warning_of(bench.cloud, balance)
+    assert told is not None
+    assert told.is_deleted
+
+
+def test_a_balance_that_is_taken_below_zero_isolates_at_once(bench: Bench) -> None:
+    owner, operator = bench.caller("anna"), bench.operator.account.uin
+    bench.image(owner)
+    assert bills.top_up(bench.cloud, bench.operator, owner.account.uin, "-1").isolated_at is None, "arrears are off"
+
+    bench.change(arrears=True)
+    at_once = bench.clock.now()
+    assert bills.top_up(bench.cloud, bench.operator, owner.account.uin, "-1").isolated_at == at_once
+    bench.clock.advance(timedelta(days=1))
+    assert bills.top_up(bench.cloud, bench.operator, owner.account.uin, "1").isolated_at == at_once, "since it began"
+    assert bills.top_up(bench.cloud, bench.operator, owner.account.uin, "1").isolated_at is None
+    assert bills.top_up(bench.cloud, bench.operator, operator, "-1").isolated_at is None
 
 
 def test_arrears_are_off_by_default_and_never_the_operator_s(bench: Bench) -> None:

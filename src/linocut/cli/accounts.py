@@ -79,7 +79,9 @@ def list_all(
 
 
 def top_up(uin: str, amount: str, /, *, options: ClientOptions | None = None) -> None:
-    """Raise an account's balance, for the operator; isolated snapshots and images are given back once it is not below zero.
+    """Raise an account's balance, for the operator, or take from it.
+
+    Where arrears are attended to, snapshots and images are isolated while it is below zero, and given back once it is not.
 
     Args:
         uin: whose.
@@ -90,4 +92,4 @@ def top_up(uin: str, amount: str, /, *, options: ClientOptions | None = None) ->
     if options is not None and options.json:
         print_json(answer)
     else:
-        print(answer["Balance"])
+        print(f"The balance of {uin} is {answer['Balance']}.")

@@ -47,7 +47,7 @@ _GROUPS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     ),
     "bill": (
         "Show what was used and what it cost, why, and what the month will come to.",
-        {"": "bills:show", "explain": "bills:explain", "forecast": "bills:forecast"},
+        {"": "bills:show", "explain": "bills:explain", "forecast": "bills:forecast", "close": "bills:close"},
     ),
     "price": (
         "Show and set what things cost.",

@@ -14,7 +14,7 @@ from linocut.cloud.context import Cloud
 from linocut.model import errors
 from linocut.model.amounts import two_places
 from linocut.model.ids import SnapshotId, Uin
-from linocut.model.records import Image
+from linocut.model.records import Account, Image
 from linocut.model.states import ImageState
 from linocut.model.usage import Balance
 
@@ -32,6 +32,15 @@ def attend_to_arrears(cloud: Cloud) -> None:
         if operator is None or balance.account != operator.uin:
             with cloud.catalog.begin() as tx:
                 _attend(cloud, tx, tx.balances.get(balance.account))
+
+
+def settle(cloud: Cloud, tx: Tx, account: Account) -> Balance:
+    """Isolate an account whose balance is below zero, or give back what was isolated; return its balance as it then is."""
+    balance = tx.balances.get(account.uin)
+    is_owing = balance.amount < 0 and cloud.settings.arrears and not account.is_operator
+    if is_owing != (balance.isolated_at is not None):
+        tx.balances.isolate(account.uin, cloud.now() if is_owing else None)
+    return tx.balances.get(account.uin)
 
 
 def require_funds(tx: Tx, account: Uin) -> None:

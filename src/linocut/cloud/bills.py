@@ -9,6 +9,7 @@ from typing import Final
 
 from linocut.billing import GIB, PRODUCTS, Product, Tariff
 from linocut.catalog import Page, Tx
+from linocut.cloud.arrears import settle
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.cloud.metering import runs_of, tariff
@@ -32,7 +33,7 @@ from linocut.model.usage import (
     start_of,
 )
 
-__all__ = ["Explained", "Forecast", "Overview", "Saving"]
+__all__ = ["Explained", "Forecast", "Overview", "Saving", "Warned"]
 
 _MONTH: Final = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
 _MOST: Final = Decimal(10) ** 9
@@ -79,6 +80,14 @@ class Overview:
     def billable_bytes(self) -> int:
         """What is paid for."""
         return max(0, self.stored_bytes - self.free_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """When isolated snapshots and images are to be deleted, and whether that is done."""
+
+    ends: datetime
+    is_deleted: bool
 
 
 def find_month(cloud: Cloud, text: str) -> Month:
@@ -162,7 +171,7 @@ def balance_of(cloud: Cloud, caller: Caller, account: str = "") -> tuple[Account
 def top_up(cloud: Cloud, caller: Caller, account: str, text: str) -> Balance:
     """Add to an account's balance, or with a minus take from it; return what it then is.
 
-    Isolated snapshots and images are given back as soon as it is not below zero.
+    Snapshots and images are isolated as soon as it is below zero, where arrears are attended to, and given back once it is not.
     Raises OperatorOnly, AccountNotFound, InvalidValue.
     """
     if not caller.account.is_operator:
@@ -176,10 +185,7 @@ def top_up(cloud: Cloud, caller: Caller, account: str, text: str) -> Balance:
     with cloud.catalog.begin() as tx:
         whose = _account(tx, caller, account)
         tx.balances.pay(whose.uin, amount_of(value), whose.currency, cloud.now())
-        balance = tx.balances.get(whose.uin)
-        if balance.amount >= 0 and balance.isolated_at is not None:
-            tx.balances.isolate(whose.uin, None)
-        return tx.balances.get(whose.uin)
+        return settle(cloud, tx, whose)
 
 
 def snapshot_overview(cloud: Cloud, caller: Caller) -> Overview:
@@ -244,8 +250,11 @@ def images_of(cloud: Cloud, bill: Iterable[Billed]) -> dict[str, ImageId]:
     return {name: use.of_image for name, use in uses if isinstance(use, SnapshotUse) and use.of_image}
 
 
-def warning_of(cloud: Cloud, balance: Balance) -> datetime | None:
+def warning_of(cloud: Cloud, balance: Balance) -> Warned | None:
     """Return when an account's snapshots and images are deleted if it does not pay, None where they are not isolated."""
     if balance.isolated_at is None or not cloud.settings.arrears:
         return None
-    return balance.isolated_at + timedelta(days=cloud.settings.arrears_days)
+    ends = balance.isolated_at + timedelta(days=cloud.settings.arrears_days)
+    with cloud.catalog.read() as tx:
+        is_left = bool(tx.images.of_owner(balance.account) or tx.snapshots.of_owner(balance.account))
+    return Warned(ends, is_deleted=ends <= cloud.now() and not is_left)

@@ -34,6 +34,7 @@ from linocut.cloud import bills
 from linocut.cloud.caller import Caller
 from linocut.cloud.context import Cloud
 from linocut.model import errors
+from linocut.model.amounts import PLACES
 from linocut.model.places import REGIONS
 from linocut.model.usage import Billed, month_of
 
@@ -303,7 +304,7 @@ def _component(billed: Billed) -> BillDetailComponent:
         used_amount_unit=unit,
         real_total_measure=f"{quantity(billed):f}",
         deducted_measure=f"{free_quantity(billed):f}",
-        time_span=f"{duration_h(billed):f}",
+        time_span=f"{round(duration_h(billed), PLACES).normalize():f}",
         cost=amount,
         real_cost=amount,
         cash_pay_amount=amount,

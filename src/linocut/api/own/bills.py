@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any, Final, assert_never
 
-from linocut.api.billing.shapes import GIB, duration_h, quantity, text
+from linocut.api.billing.shapes import GIB, free_quantity, quantity, text
 from linocut.api.codes import codes
 from linocut.api.cvm.shapes import wire_time
 from linocut.api.envelope import Answer, Shape
@@ -63,7 +63,11 @@ class CloseHours(Shape):
 
 
 class Charge(Shape):
-    """What a resource cost in hours that were alike: from when to when, in each so much, of which some free, at a price."""
+    """What a resource cost in hours that were alike: how many from when to when, in each so much, of which some free, at a price.
+
+    An hour's amount is price x (quantity - free) x seconds / 3600, rounded half up at its eighth place, of snapshots for the pile
+    as a whole; the amount is `hours` times that. `quantity` and `free` are in the item's unit; `free_bytes` is `free` in bytes.
+    """
 
     charge_id: int
     region: str
@@ -73,16 +77,22 @@ class Charge(Shape):
     image_id: str
     begin_time: str
     end_time: str
-    hours: str
+    hours: int
+    seconds: int
     quantity: str
+    free: str
     free_bytes: int
     price: str
+    hourly_amount: str
     amount: str
     currency: str
 
 
 class Bill(Answer):
-    """The answer of DescribeBill. `isolated_until` is when snapshots and images are deleted for arrears, else empty."""
+    """The answer of DescribeBill.
+
+    `isolated_until` is when snapshots and images are to be deleted for arrears, else empty; `is_deleted` tells that they are.
+    """
 
     account: str
     month: str
@@ -90,6 +100,7 @@ class Bill(Answer):
     total: str
     balance: str
     isolated_until: str
+    is_deleted: bool
     charge_set: list[Charge]
 
 
@@ -166,7 +177,7 @@ def describe_bill(cloud: Cloud, caller: Caller, request: DescribeBill) -> Bill:
     account, balance = bills.balance_of(cloud, caller, request.account)
     month = bills.find_month(cloud, request.month)
     lines = bills.bill_of(cloud, caller, month, account=request.account)
-    ends = bills.warning_of(cloud, balance)
+    warned = bills.warning_of(cloud, balance)
     images = bills.images_of(cloud, lines)
     return Bill(
         account=account.uin,
@@ -174,7 +185,8 @@ def describe_bill(cloud: Cloud, caller: Caller, request: DescribeBill) -> Bill:
         currency=account.currency,
         total=text(Amount(sum(one.run.amount for one in lines))),
         balance=text(balance.amount),
-        isolated_until="" if ends is None else wire_time(ends),
+        isolated_until="" if warned is None else wire_time(warned.ends),
+        is_deleted=warned is not None and warned.is_deleted,
         charge_set=[_charge(one, images.get(one.run.charge.usage.resource_id, "")) for one in lines],
     )
 
@@ -274,10 +286,13 @@ def _charge(billed: Billed, image_id: str) -> Charge:
         image_id=image_id,
         begin_time=wire_time(start_of(billed.run.first)),
         end_time=wire_time(start_of(billed.run.until)),
-        hours=f"{duration_h(billed):.4f}",
+        hours=billed.run.hours,
+        seconds=usage.seconds,
         quantity=f"{quantity(billed):f}",
+        free=f"{free_quantity(billed):f}",
         free_bytes=charge.free,
         price="" if charge.price is None else f"{charge.price:f}",
+        hourly_amount=text(charge.amount),
         amount=text(billed.run.amount),
         currency=charge.currency,
     )
@@ -291,7 +306,7 @@ def _formula(billed: Billed) -> str:
         used = f"({usage.quantity} B that no older snapshot of yours has - {charge.free} B free) / {GIB} B"
     else:
         used = f"{usage.quantity} x {usage.seconds} s / 3600 s"
-    hours = f"{billed.run.hours} of {month_of(billed.run.first)}"
+    hours = f"{billed.run.hours} hours of {month_of(billed.run.first)}"
     return f"{used} x {price} = {text(charge.amount)} an hour, in each of {hours}"
 
 
