@@ -13,7 +13,9 @@ from linocut.cloud import images, storage, stores
 from linocut.cloud.region_stores import RegionStores
 from linocut.cloud.storage import Group, UsageBy
 from linocut.model import errors
-from linocut.model.ids import Region, RootDigest
+from linocut.model.ids import ImageId, Region, RootDigest
+from linocut.model.records import TreeCopy
+from linocut.model.states import CopyState
 from linocut.settings import Settings
 
 GB = 1024**3
@@ -101,6 +103,25 @@ def test_snapshots_that_outlive_their_image_are_a_row_of_their_own(bench: Bench)
     usage, _ = storage.store_usage(bench.cloud, REGION, UsageBy.IMAGE)
 
     assert [row.group for row in usage.rows] == [Group(storage.NO_IMAGE, owner=anna.account.uin)]
+
+
+@pytest.mark.parametrize("by", UsageBy)
+def test_a_snapshot_whose_tree_went_to_another_region_counts_once_in_its_own(bench: Bench, by: UsageBy) -> None:
+    anna = bench.caller("anna")
+    bench.root = tree(bench, 1)
+    image_id = ImageId(bench.image(anna))
+    before, _ = storage.store_usage(bench.cloud, REGION, by)
+    with bench.cloud.catalog.begin() as tx:
+        (snapshot,) = tx.snapshots.owned(anna.account.uin, REGION)
+        went = (ELSEWHERE, snapshot.snapshot_id, image_id, image_id, REGION, bench.root)
+        assert tx.copies.add(TreeCopy(*went, CopyState.WHOLE, "request", snapshot.created_at))
+    tree(bench, 1, region=ELSEWHERE)
+
+    here, _ = storage.store_usage(bench.cloud, REGION, by)
+    there, _ = storage.store_usage(bench.cloud, ELSEWHERE, by)
+
+    assert here == before
+    assert [row.logical_bytes for row in (*here.rows, *there.rows)] == [GB, GB]
 
 
 def test_what_an_account_is_told_does_not_depend_on_what_others_store(bench: Bench) -> None:

@@ -44,12 +44,17 @@ class TreeHolders:
         self._connection = connection
 
     def of(self, region: Region) -> tuple[TreeHolder, ...]:
-        """Return all that hold a tree of the region: snapshots, the oldest first, then disks, then copies."""
+        """Return all that hold a tree of the region: snapshots, the oldest first, then disks, then copies.
+
+        A copy that goes from, or comes to, a snapshot which is in the region and holds its tree is no holder beside it.
+        """
+        snapshots = self._snapshots(SNAPSHOTS.c.region == region)
+        held = {snapshot.name: snapshot.roots for snapshot in snapshots}
+        copies = (*self._copies(region), *self._moving(region))
         return (
-            *self._snapshots(SNAPSHOTS.c.region == region),
+            *snapshots,
             *self._disks(region),
-            *self._copies(region),
-            *self._moving(region),
+            *(copy for copy in copies if not copy.roots <= held.get(copy.name, frozenset())),
         )
 
     def owned(self, uin: Uin, region: Region) -> tuple[TreeHolder, ...]:
