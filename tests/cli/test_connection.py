@@ -76,6 +76,20 @@ def test_a_mistake_in_the_arguments_is_one_line_and_code_2(linocut: Linocut, sta
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(("called", "is_its_own"), [("http://127.0.0.1:9", True), ("http://127.0.0.1:7", False)])
+def test_guests_are_stopped_in_a_directory_that_the_variable_names_where_its_own_service_is_down(
+    linocut: Linocut, state: Path, called: str, *, is_its_own: bool
+) -> None:
+    (state / "endpoint").write_text("http://127.0.0.1:9\n")
+
+    done = linocut("instance", "stop", "--all", LINOCUT_STATE=str(state), LINOCUT_ENDPOINT=called)
+
+    if is_its_own:
+        assert (done.returncode, done.stdout) == (0, "0 guests stopped; no service is running\n"), done.stderr
+    else:
+        assert (done.returncode, f"nothing answers at {called}" in done.stderr) == (1, True)
+
+
 def test_help_lists_the_commands_and_reads_no_client_library(linocut: Linocut) -> None:
     done = linocut("--help", PYTHONPROFILEIMPORTTIME="1")
 

@@ -12,7 +12,7 @@ from linocut.cli.images import find_image_to_start
 from linocut.cli.keys import find_key
 from linocut.cli.output import print_json, print_table
 from linocut.cli.waiting import await_instances
-from linocut.cli.wire import ClientOptions, JsonObject, Wire, connect
+from linocut.cli.wire import ClientOptions, JsonObject, Wire, connect, named_directory
 
 _BATCH: Final = 100
 
@@ -53,8 +53,8 @@ def stop(
 
     Args:
         instances: the id of each.
-        all: every running instance of yours. With --state, and no service running on that directory: every
-            guest that it left running, whoever owns it.
+        all: every running instance of yours. With --state or LINOCUT_STATE, and no service running on that
+            directory: every guest that it left running, whoever owns it.
         hard: cut the power rather than ask the guest to shut down.
         wait: do not end before all of them are stopped.
         options: where and who.
@@ -66,11 +66,12 @@ def stop(
     try:
         chosen = _running(wire) if all else _some(instances)
     except Unreachable:
-        if not all or options.state is None:
+        directory = named_directory(options)
+        if not all or directory is None:
             raise
         from linocut.cli.serving import stop_guests_left_running
 
-        stopped = stop_guests_left_running(options.state, hard=hard)
+        stopped = stop_guests_left_running(directory, hard=hard)
         if options.json:
             print_json({"Stopped": stopped})
         else:

@@ -53,6 +53,14 @@ def state_directory(state: Path | None) -> Path:
     return state or Path(os.environ.get("LINOCUT_STATE") or _DEFAULT_STATE)
 
 
+def named_directory(options: ServiceOptions) -> Path | None:
+    """Return the directory that --state names, else LINOCUT_STATE where the service that is called is that directory's."""
+    if options.state:
+        return options.state
+    named = os.environ.get("LINOCUT_STATE")
+    return Path(named) if named and endpoint_of(options) == _endpoint_left_in(Path(named)) else None
+
+
 def endpoint_of(options: ServiceOptions) -> str:
     """Return the service's URL: the named one, else the named directory's, LINOCUT_ENDPOINT, the default directory's."""
     if options.endpoint:
@@ -60,9 +68,12 @@ def endpoint_of(options: ServiceOptions) -> str:
     from_variable = None if options.state else os.environ.get("LINOCUT_ENDPOINT")
     if from_variable:
         return from_variable.rstrip("/")
-    left = state_directory(options.state) / "endpoint"
+    return _endpoint_left_in(state_directory(options.state))
+
+
+def _endpoint_left_in(state: Path) -> str:
     try:
-        return left.read_text().strip() or _DEFAULT_ENDPOINT
+        return (state / "endpoint").read_text().strip() or _DEFAULT_ENDPOINT
     except FileNotFoundError:
         return _DEFAULT_ENDPOINT
 
