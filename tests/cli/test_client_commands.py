@@ -607,7 +607,7 @@ def test_a_disk_is_rolled_back_to_a_snapshot(wire: FakeWire, answer: Answer) -> 
     going = [True, False]
     wire.answers["DescribeDisks"] = lambda _: {"TotalCount": 1, "DiskSet": [{"Rollbacking": going.pop(0)}]}
 
-    assert answer("snapshot", "apply", "snap-00000001", "--start") == {"DiskId": "disk-00000001"}
+    assert answer("snapshot", "apply", "snap-00000001", "--stop", "--start") == {"DiskId": "disk-00000001"}
 
     (call,) = [call for call in wire.calls if call.action == "ApplySnapshot"]
     both = {"AutoStopInstance": True, "AutoStartInstance": True}
@@ -624,6 +624,28 @@ def test_a_group_is_taken_of_all_disks_of_an_instance(wire: FakeWire, answer: An
 
     (call,) = [call for call in wire.calls if call.action == "CreateSnapshotGroup"]
     assert call.parameters == {"DiskIds": ["disk-1", "disk-2"]}
+@pytest.mark.parametrize(
+    ("of", "action"), [(["snap-00000001"], "ApplySnapshot"), (["group", "csnap-00000001"], "ApplySnapshotGroup")]
+)
+def test_an_instance_is_not_stopped_unless_asked(
+    wire: FakeWire, linocut: Linocut, state: Path, of: list[str], action: str
+) -> None:
+    def refuse(_: object) -> dict[str, Any]:
+        raise Refused("InvalidParameterValue", "AutoStartInstance is for AutoStopInstance alone.")
+
+    snapshots(wire, "NORMAL")
+    group = {"SnapshotGroupId": "csnap-00000001", "SnapshotIdSet": ["snap-00000001"]}
+    wire.answers["DescribeSnapshotGroups"] = lambda _: {"TotalCount": 1, "SnapshotGroupSet": [group]}
+    wire.answers[action] = refuse
+    before, name = of[:-1], of[-1]
+
+    done = linocut("snapshot", *before, "apply", name, "--start", "--state", state)
+
+    assert (done.returncode, "for AutoStopInstance alone" in done.stderr) == (1, True)
+    assert wire.last(action)["AutoStartInstance"]
+    assert "AutoStopInstance" not in wire.last(action)
+
+
 
 
 def test_an_option_that_is_missing_is_named(linocut: Linocut) -> None:

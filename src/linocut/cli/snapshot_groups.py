@@ -73,12 +73,12 @@ def apply(
     start: Annotated[bool, Parameter(negative="")] = False,
     options: ClientOptions | None = None,
 ) -> None:
-    """Roll disks back to the snapshots of a group. What was written since is lost.
+    """Roll disks back to the snapshots of a group, and wait until they are. What was written since is lost.
 
     Args:
         group: its id.
-        stop: stop the disks' instance first where it runs.
-        start: start the instance afterwards.
+        stop: stop the disks' instance first where it runs; without it, one that runs is refused.
+        start: start the instance afterwards; only with --stop.
         options: where and who.
     """
     options = options or ClientOptions()
@@ -91,7 +91,7 @@ def apply(
         "ApplySnapshotGroup",
         SnapshotGroupId=group,
         ApplyDisks=[{"SnapshotId": member["SnapshotId"], "DiskId": member["DiskId"]} for member in members],
-        AutoStopInstance=True if stop or start else None,
+        AutoStopInstance=True if stop else None,
         AutoStartInstance=True if start else None,
     )
     disks = [str(member["DiskId"]) for member in members]

@@ -107,12 +107,12 @@ def apply(
     start: Annotated[bool, Parameter(negative="")] = False,
     options: ClientOptions | None = None,
 ) -> None:
-    """Roll a disk back to a snapshot of it. What was written since is lost.
+    """Roll a disk back to a snapshot of it, and wait until it is. What was written since is lost.
 
     Args:
         snapshot: its id; the disk is the one that it was taken of.
-        stop: stop the disk's instance first where it runs.
-        start: start the instance afterwards.
+        stop: stop the disk's instance first where it runs; without it, one that runs is refused.
+        start: start the instance afterwards; only with --stop.
         options: where and who.
     """
     options = options or ClientOptions()
@@ -120,7 +120,7 @@ def apply(
     found = _find(wire, snapshot)
     if found is None:
         raise CommandFailed(f"there is no snapshot {snapshot}")
-    power = {"AutoStopInstance": True if stop or start else None, "AutoStartInstance": True if start else None}
+    power = {"AutoStopInstance": True if stop else None, "AutoStartInstance": True if start else None}
     wire.call_cbs("ApplySnapshot", SnapshotId=snapshot, DiskId=found["DiskId"], **power)
     await_disks(wire, [found["DiskId"]])
     if options.json:
