@@ -82,6 +82,9 @@ def test_days_are_named_in_each_documented_way(
     [
         ["create", "x", "--hours", "24"],
         ["create", "x", "--days", "someday"],
+        ["create", "x", "--keep", "0"],
+        ["create", "x", "--keep-days", "0"],
+        ["create", "x", "--every", "-1"],
         ["create", "x", "--for-ever", "--keep", "3"],
         ["bind", "asp-00000001"],
         ["delete"],
@@ -92,6 +95,11 @@ def test_what_makes_no_sense_is_refused_before_it_is_sent(
 ) -> None:
     assert linocut("policy", *arguments, "--state", state).returncode == 2
     assert wire.calls == []
+
+
+def test_a_day_that_is_none_is_answered_with_all_that_are(linocut: Linocut) -> None:
+    refused = linocut("policy", "create", "x", "--days", "foo").stderr
+    assert refused == "linocut: --days takes sun, mon, tue, wed, thu, fri, sat, or 1 to 31, joined by commas, or all\n"
 
 
 @pytest.mark.usefixtures("policies")

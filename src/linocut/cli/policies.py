@@ -37,6 +37,9 @@ def create(
         options: where and who.
     """
     options = options or ClientOptions()
+    for option, number in (("--every", every), ("--keep", keep), ("--keep-days", keep_days)):
+        if number is not None and number < 1:
+            raise Misused(f"{option} takes 1 or more")
     if for_ever and (keep or keep_days):
         raise Misused("--for-ever excludes --keep and --keep-days")
     rule: dict[str, object] = {"Hour": _numbers("--hours", hours, range(24))}
@@ -171,11 +174,11 @@ def _days(text: str) -> dict[str, object]:
     return {"DayOfMonth": _numbers("--days", text, range(1, 32))}
 
 
-def _numbers(option: str, text: str, known: range) -> list[int]:
+def _numbers(option: str, text: str, known: range, besides: str = "") -> list[int]:
     if text == "all":
         return list(known)
     if not all(part.isdecimal() and int(part) in known for part in text.split(",")):
-        raise Misused(f"{option} takes {known.start} to {known.stop - 1}, joined by commas, or all")
+        raise Misused(f"{option} takes {besides}{known.start} to {known.stop - 1}, joined by commas, or all")
     return [int(part) for part in text.split(",")]
 
 
