@@ -1,5 +1,6 @@
 """What the client commands send over the wire, and what they print."""
 
+import re
 import signal
 import subprocess
 from base64 import b64decode
@@ -487,11 +488,20 @@ def test_snapshots_are_listed_with_the_images_made_of_them(wire: FakeWire, linoc
     names = ("SnapshotId", "SnapshotName", "DiskUsage", "DiskSize", "SnapshotState")
     held = dict(zip(names, ("snap-00000001", "web", "SYSTEM_DISK", 2, "NORMAL"), strict=True))
     images = [{"ImageId": "img-00000001", "ImageName": "a"}, {"ImageId": "img-00000002", "ImageName": "b"}]
-    wire.answers["DescribeSnapshots"] = lambda _: {"TotalCount": 1, "SnapshotSet": [held | {"Images": images}]}
+    mine = {"DiskId": "disk-00000001", "CreateTime": "2026-11-23 15:00:00", "IsPermanent": True, "DeadlineTime": ""}
+    theirs = {"DiskId": "", "CreateTime": "2026-11-23 07:00:00", "IsPermanent": False, "DeadlineTime": "2026-12-01 00:00:00"}
+    both = [
+        held | mine | {"Images": images, "SnapshotType": "PRIVATE_SNAPSHOT"},
+        held | theirs | {"Images": [], "SnapshotType": "SHARED_SNAPSHOT"},
+    ]
+    wire.answers["DescribeSnapshots"] = lambda _: {"TotalCount": 2, "SnapshotSet": both}
 
-    shown = linocut("snapshot", "list", "--state", state).stdout.splitlines()[1]
+    own, shared = (re.split("  +", line) for line in linocut("snapshot", "list", "--state", state).stdout.splitlines()[1:])
 
-    assert shown.split() == ["snap-00000001", "web", "system", "2", "NORMAL", "img-00000001", "img-00000002"]
+    of = ["snap-00000001", "web", "disk-00000001", "system", "2", "NORMAL", "2026-11-23T07:00:00Z", "for ever", "own"]
+    assert own == [*of, "img-00000001 img-00000002"]
+    assert shared[2] == "-"
+    assert shared[6:] == ["2026-11-22T23:00:00Z", "2026-11-30T16:00:00Z", "shared with you"]
 
 
 def disk(disk_id: str, state: str, instance_id: str = "") -> dict[str, Any]:
@@ -614,16 +624,6 @@ def test_a_disk_is_rolled_back_to_a_snapshot(wire: FakeWire, answer: Answer) -> 
     assert call.parameters == {"SnapshotId": "snap-00000001", "DiskId": "disk-00000001", **both}
 
 
-def test_a_group_is_taken_of_all_disks_of_an_instance(wire: FakeWire, answer: Answer) -> None:
-    wire.answers["DescribeDisks"] = lambda _: {"TotalCount": 2, "DiskSet": [{"DiskId": "disk-1"}, {"DiskId": "disk-2"}]}
-    wire.answers["CreateSnapshotGroup"] = lambda _: {"SnapshotGroupId": "csnap-00000001"}
-    state = {"SnapshotGroupId": "csnap-00000001", "SnapshotGroupState": "NORMAL", "Percent": 100}
-    wire.answers["DescribeSnapshotGroups"] = lambda _: {"TotalCount": 1, "SnapshotGroupSet": [state]}
-
-    assert answer("snapshot", "group", "create", "ins-1", "--wait")["SnapshotGroupId"] == "csnap-00000001"
-
-    (call,) = [call for call in wire.calls if call.action == "CreateSnapshotGroup"]
-    assert call.parameters == {"DiskIds": ["disk-1", "disk-2"]}
 @pytest.mark.parametrize(
     ("of", "action"), [(["snap-00000001"], "ApplySnapshot"), (["group", "csnap-00000001"], "ApplySnapshotGroup")]
 )
@@ -646,6 +646,16 @@ def test_an_instance_is_not_stopped_unless_asked(
     assert "AutoStopInstance" not in wire.last(action)
 
 
+def test_a_group_is_taken_of_all_disks_of_an_instance(wire: FakeWire, answer: Answer) -> None:
+    wire.answers["DescribeDisks"] = lambda _: {"TotalCount": 2, "DiskSet": [{"DiskId": "disk-1"}, {"DiskId": "disk-2"}]}
+    wire.answers["CreateSnapshotGroup"] = lambda _: {"SnapshotGroupId": "csnap-00000001"}
+    state = {"SnapshotGroupId": "csnap-00000001", "SnapshotGroupState": "NORMAL", "Percent": 100}
+    wire.answers["DescribeSnapshotGroups"] = lambda _: {"TotalCount": 1, "SnapshotGroupSet": [state]}
+
+    assert answer("snapshot", "group", "create", "ins-1", "--wait")["SnapshotGroupId"] == "csnap-00000001"
+
+    (call,) = [call for call in wire.calls if call.action == "CreateSnapshotGroup"]
+    assert call.parameters == {"DiskIds": ["disk-1", "disk-2"]}
 
 
 def test_an_option_that_is_missing_is_named(linocut: Linocut) -> None:

@@ -117,9 +117,10 @@ def test_a_policy_that_is_made_but_not_as_asked_is_named(wire: FakeWire, linocut
 @pytest.mark.usefixtures("policies")
 def test_policies_are_listed_shown_bound_and_deleted(wire: FakeWire, linocut: Linocut, state: Path) -> None:
     listed = linocut("policy", "list", "--state", state).stdout.splitlines()
-    assert listed[1].split() == ["asp-00000001", "nightly", "2026-11-24", "03:00:00", "3", "of", "each,", "7", "days", "1"]
+    assert listed[1].split() == ["asp-00000001", "nightly", "2026-11-23T19:00:00Z", "3", "of", "each,", "7", "days", "1"]
     shown = linocut("policy", "show", "asp-00000001", "--state", state).stdout
-    assert "sun,sat at 3" in shown
+    assert "sun,sat at 3, in Beijing" in shown
+    assert "2026-11-23T19:00:00Z" in shown
     assert "disk-00000001" in shown
     assert linocut("policy", "show", "asp-00000000", "--state", state).returncode == 1
     assert linocut("policy", "bind", "asp-00000001", "disk-00000002", "--state", state).stdout == "disk-00000002\n"
@@ -128,7 +129,7 @@ def test_policies_are_listed_shown_bound_and_deleted(wire: FakeWire, linocut: Li
     assert linocut("policy", "delete", "asp-00000001", "--state", state).stdout == "asp-00000001\n"
 
 
-def test_a_snapshot_is_shared_and_taken_back(wire: FakeWire, answer: Answer) -> None:
+def test_a_snapshot_is_shared_and_taken_back(wire: FakeWire, linocut: Linocut, state: Path, answer: Answer) -> None:
     shares = [{"AccountId": "100000000002", "CreatedTime": "2026-11-23 15:00:00"}]
     wire.answers |= {
         "ModifySnapshotsSharePermission": lambda _: {},
@@ -140,6 +141,8 @@ def test_a_snapshot_is_shared_and_taken_back(wire: FakeWire, answer: Answer) -> 
         "AccountIds": ["100000000002"],
         "Permission": "SHARE",
     }
+    shown = linocut("snapshot", "share", "snap-00000001", "--state", state).stdout.splitlines()[1]
+    assert shown.split() == ["100000000002", "2026-11-23T07:00:00Z"]
     answer("snapshot", "unshare", "snap-00000001", "100000000002")
     assert [call.parameters["Permission"] for call in wire.calls if call.action.startswith("Modify")] == ["SHARE", "CANCEL"]
     assert answer("snapshot", "share", "snap-00000001") == shares

@@ -4,6 +4,10 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Final
+
+_BEIJING: Final = timezone(timedelta(hours=8))
 
 
 def print_json(value: object) -> None:
@@ -54,6 +58,14 @@ def progress_bar(label: str, total: float, *, unit: str = "%") -> Iterator[Calla
     with progress.Progress(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task(label, total=total)
         yield lambda value: bars.update(task, completed=value)
+
+
+def utc(beijing: str) -> str:
+    """Return a time that CBS writes in Beijing's, such as "2026-11-23 15:00:00", as "2026-11-23T07:00:00Z"; empty if it is."""
+    if not beijing:
+        return ""
+    moment = datetime.strptime(beijing, "%Y-%m-%d %H:%M:%S").replace(tzinfo=_BEIJING)
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def size(size_bytes: int) -> str:

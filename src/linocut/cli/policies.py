@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from linocut.cli.failures import CommandFailed, Misused
-from linocut.cli.output import print_json, print_table
+from linocut.cli.output import print_json, print_table, utc
 from linocut.cli.wire import CBS, ClientOptions, JsonObject, connect
 
 _DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -23,7 +23,7 @@ def create(
     disk: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     options: ClientOptions | None = None,
 ) -> None:
-    """Have snapshots taken by schedule; times are Beijing's.
+    """Have snapshots taken by schedule; its hours and days are Beijing's.
 
     Args:
         name: what to call it.
@@ -79,7 +79,7 @@ def list_policies(*, options: ClientOptions | None = None) -> None:
             (
                 policy["AutoSnapshotPolicyId"],
                 policy["AutoSnapshotPolicyName"],
-                policy["NextTriggerTime"] or "never",
+                utc(policy["NextTriggerTime"]) or "never",
                 _keeps(policy),
                 len(policy["DiskIdSet"]),
             )
@@ -107,8 +107,8 @@ def show(policy: str, /, *, options: ClientOptions | None = None) -> None:
         ("WHAT", "VALUE"),
         [
             ("name", held["AutoSnapshotPolicyName"]),
-            ("next", held["NextTriggerTime"] or "never"),
-            *(("due", _due(rule)) for rule in held["Policy"]),
+            ("next", utc(held["NextTriggerTime"]) or "never"),
+            *(("due", f"{_due(rule)}, in Beijing") for rule in held["Policy"]),
             ("keeps", _keeps(held)),
             *(("disk", disk) for disk in held["DiskIdSet"]),
         ],
@@ -171,7 +171,7 @@ def _days(text: str) -> dict[str, object]:
     named = text.lower().split(",")
     if set(named) <= set(_DAYS):
         return {"DayOfWeek": [_DAYS.index(day) for day in named]}
-    return {"DayOfMonth": _numbers("--days", text, range(1, 32))}
+    return {"DayOfMonth": _numbers("--days", text, range(1, 32), f"{', '.join(_DAYS)}, or ")}
 
 
 def _numbers(option: str, text: str, known: range, besides: str = "") -> list[int]:

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from linocut.cli.failures import CommandFailed, Misused
-from linocut.cli.output import print_json, print_table, progress_bar
+from linocut.cli.output import print_json, print_table, progress_bar, utc
 from linocut.cli.snapshots import await_disks, why
 from linocut.cli.wire import CBS, ClientOptions, JsonObject, Wire, connect
 
@@ -57,7 +57,7 @@ def list_groups(*, options: ClientOptions | None = None) -> None:
                 group["SnapshotGroupId"],
                 group["SnapshotGroupName"],
                 group["SnapshotGroupState"],
-                group["CreateTime"],
+                utc(group["CreateTime"]),
                 " ".join(group["SnapshotIdSet"]),
             )
             for group in groups

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from linocut.cli.failures import CommandFailed, Misused
-from linocut.cli.output import print_json, print_table, progress_bar
+from linocut.cli.output import print_json, print_table, progress_bar, utc
 from linocut.cli.wire import ClientOptions, JsonObject, Wire, connect
 
 _POLL_S: Final = 0.5
@@ -90,7 +90,7 @@ def _print_shares(wire: Wire, snapshot: str, options: ClientOptions) -> None:
     if options.json:
         print_json(shares)
         return
-    print_table(("ACCOUNT", "SINCE"), [(held["AccountId"], held["CreatedTime"]) for held in shares])
+    print_table(("ACCOUNT", "SINCE"), [(held["AccountId"], utc(held["CreatedTime"])) for held in shares])
 
 
 def _await(wire: Wire, begun: dict[str, str]) -> None:

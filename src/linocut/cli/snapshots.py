@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from linocut.cli.failures import CommandFailed, Misused
-from linocut.cli.output import print_json, print_table, progress_bar
+from linocut.cli.output import print_json, print_table, progress_bar, utc
 from linocut.cli.wire import CBS, ClientOptions, JsonObject, Wire, connect
 
 _POLL_S: Final = 0.3
@@ -15,6 +15,7 @@ _SHOWN: Final = (
     *("SnapshotId", "SnapshotName", "SnapshotState", "Percent", "DiskId", "DiskUsage", "DiskSize", "CreateTime"),
     *("IsPermanent", "DeadlineTime", "AutoSnapshotPolicyId", "SnapshotType", "ShareReference"),
 )
+_TIMES: Final = frozenset({"CreateTime", "DeadlineTime"})
 
 
 def create(
@@ -48,7 +49,7 @@ def create(
 
 
 def list_snapshots(*, disk: str | None = None, options: ClientOptions | None = None) -> None:
-    """List your snapshots, and the images that are made of each.
+    """List your snapshots, and those shared with you.
 
     Args:
         disk: only those of this disk.
@@ -61,14 +62,18 @@ def list_snapshots(*, disk: str | None = None, options: ClientOptions | None = N
         print_json(snapshots)
         return
     print_table(
-        ("ID", "NAME", "USAGE", "GIB", "STATE", "IMAGES"),
+        ("ID", "NAME", "DISK", "USAGE", "GIB", "STATE", "CREATED", "KEPT UNTIL", "WHOSE", "IMAGES"),
         [
             (
                 snapshot["SnapshotId"],
                 snapshot["SnapshotName"],
+                snapshot["DiskId"] or "-",
                 snapshot["DiskUsage"].removesuffix("_DISK").lower(),
                 snapshot["DiskSize"],
                 snapshot["SnapshotState"],
+                utc(snapshot["CreateTime"]),
+                "for ever" if snapshot["IsPermanent"] else utc(snapshot["DeadlineTime"]),
+                "shared with you" if snapshot["SnapshotType"] == "SHARED_SNAPSHOT" else "own",
                 " ".join(image["ImageId"] for image in snapshot["Images"]),
             )
             for snapshot in snapshots
@@ -92,7 +97,7 @@ def show(snapshot: str, /, *, options: ClientOptions | None = None) -> None:
     if options.json:
         print_json(found | moment)
         return
-    rows = [(name, found[name]) for name in _SHOWN]
+    rows = [(name, utc(found[name]) if name in _TIMES else found[name]) for name in _SHOWN]
     rows += [(name, moment[name]) for name in ("FileSystemsFrozen", "SnapshotGroupId")]
     rows += [("Image", image["ImageId"]) for image in found["Images"]]
     rows += [("Tag", f"{tag['Key']}={tag['Value']}") for tag in found["Tags"]]
