@@ -27,6 +27,7 @@ def own_stores(tmp_path: Path) -> Iterator[RegionStores]:
     opened = RegionStores(Settings(state=tmp_path / "own"), run_as=None, now=lambda: 0.0)
     yield opened
     opened.close()
+    opened.stop_servers()
 
 
 @pytest.fixture
