@@ -69,7 +69,6 @@ def test_disks_names_and_metadata_are_those_that_were_ordered(sdk: Sdk, disk_url
     assert [(disk.DiskSize, disk.DiskType, disk.DiskName) for disk in instance.DataDisks] == [(20, "CLOUD_SSD", "data")]
     assert [(item.Key, item.Value) for item in instance.Metadata.Items] == [("colour", "red")]
     for more, refusal in (
-        ({"DataDisks": [{"DiskSize": 20, "DeleteWithInstance": False}]}, "UnsupportedOperation"),
         ({"DataDisks": [{"DiskSize": 20, "Encrypt": True}]}, "UnsupportedOperation"),
         ({"DataDisks": [{"DiskSize": 15}]}, "InvalidParameterValue.Range"),
         ({"DataDisks": [{"DiskSize": 10}] * 22}, "InvalidParameterValue.LimitExceeded"),

@@ -475,7 +475,9 @@ class World:
             images: list[str] = [image.image_id for image in tx.images.in_states(_RUNNING_ON)]
             images += [copy.snapshot_id for copy in tx.snapshot_copies.all()]
             images += [one.snapshot_id for one in tx.snapshots.unfinished()]
-            images += [disk.disk_id for disk in tx.disks.in_states(set(DiskState) - _DISK_SETTLED)]
+            failed = {instance.instance_id for instance in tx.instances.in_states([InstanceState.LAUNCH_FAILED])}
+            moving = tx.disks.in_states(set(DiskState) - _DISK_SETTLED)
+            images += [disk.disk_id for disk in moving if disk.instance_id not in failed]  # those go with their instance
             return images + [
                 instance.instance_id
                 for instance in tx.instances.in_states(InstanceState)
