@@ -279,5 +279,4 @@ def test_a_disk_that_does_not_end_with_its_instance_is_of_none_then(catalog: Cat
         assert tx.disks.get(kept.disk_id) == replace(
             kept, state=DiskState.UNATTACHED, instance_id=None, last_instance=one.instance_id
         )
-        assert tx.disks.without_instance() == {kept.disk_id}
         assert [listed.disk.disk_id for listed in tx.disks.list(DiskQuery(owner=ANNA, region=HERE)).items] == [kept.disk_id]

@@ -501,7 +501,7 @@ class World:
             assert tx.copies.under_way() == ()
             assert tx.snapshot_copies.all() == ()
             assert tx.tasks.running() == ()
-            without_instance = tx.disks.without_instance()
+            without_instance = {disk.disk_id for disk in tx.disks.in_states(DiskState) if disk.instance_id is None}
         assert self.loose() <= without_instance
         self._assert_files({name for name, state in instances.items() if state is not InstanceState.LAUNCH_FAILED})
         self._assert_processes({name for name, state in instances.items() if state is InstanceState.RUNNING})

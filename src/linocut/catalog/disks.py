@@ -65,10 +65,6 @@ class Disks:
         query = select(DISKS).where(DISKS.c.state.in_(tuple(states))).order_by(DISKS.c.created_at, DISKS.c.disk_id)
         return tuple(record_of(Disk, row) for row in self._connection.execute(query).mappings())
 
-    def without_instance(self) -> frozenset[DiskId]:
-        """Return the disks that are of no instance."""
-        return frozenset(self._connection.scalars(select(DISKS.c.disk_id).where(DISKS.c.instance_id.is_(None))))
-
     def count(self, uin: Uin, region: Region) -> int:
         """Return how many disks the account has in the region."""
         mine = (DISKS.c.owner == uin, DISKS.c.region == region)
