@@ -353,8 +353,10 @@ def _check_group(world: World, instance_id: str) -> None:
 
 
 def _with_lost_tree(world: World) -> str:
-    """Return an instance that runs on a tree which is taken away."""
-    instance_id = world.stopped_one()
+    """Return a new instance, stopped, on a tree which is taken away; of it no snapshot has been, on whose tree to go on."""
+    instance_id = world.another_one()
+    world.call("StopInstances", InstanceIds=[instance_id], StopType="HARD")
+    assert world.await_instance(instance_id) == "STOPPED"
     return f"{instance_id},{_hide_base(world)}"
 
 
@@ -362,7 +364,8 @@ def _check_no_snapshot(world: World, subject: str) -> None:
     instance_id = subject.partition(",")[0]
     assert _snapshots_of(world, _disk_of(world, instance_id)) == []
     assert "store" in world.call_own("DescribeTasks")["TaskSet"][0]["Error"]
-    world.power_on(instance_id)
+    world.call("TerminateInstances", InstanceIds=[instance_id])
+    world.await_rest()
 
 
 def _running_with_snapshot(world: World) -> str:
