@@ -178,6 +178,7 @@ def test_a_snapshot_says_which_images_are_made_of_it(cloud: Cloud, person: Perso
         ("snapshot-type", ["PRIVATE_SNAPSHOT"], 1),
         ("snapshot-type", ["SHARED_SNAPSHOT"], 0),
         ("disk-id", ["disk-00000000"], 0),
+        ("zone", ["ap-guangzhou-3"], 0),
         ("snapshot-id", ["snap-00000000"], 0),
         ("snapshot-name", ["no such name"], 0),
     ],
@@ -186,6 +187,14 @@ def test_snapshots_are_filtered(cloud: Cloud, person: Person, name: str, values:
     image_with_content(cloud, person)
 
     assert len(snapshots(person, **by(name, *values))) == found
+
+
+def test_snapshots_are_filtered_by_the_zone_of_their_disk(person: Person, instance_id: str) -> None:
+    of_disk = [disk["DiskId"] for disk in disks(person, **by("instance-id", instance_id)) if disk["DiskUsage"] == "DATA_DISK"]
+    taken = person.call("CreateSnapshot", {"DiskId": of_disk[0]}, service="cbs")["SnapshotId"]
+
+    assert [one["SnapshotId"] for one in snapshots(person, **by("zone", "ap-guangzhou-4", "ap-guangzhou-3"))] == [taken]
+    assert snapshots(person, **by("zone", "ap-guangzhou-4")) == []
 
 
 def test_a_shared_image_does_not_bring_its_snapshots_with_it(cloud: Cloud, person: Person, operator: Person) -> None:

@@ -19,8 +19,8 @@ class SnapshotQuery:
     """What a caller asks for. Filters are joined by AND, the values of one filter by OR; an empty filter asks for nothing.
 
     `own` asks for the account's own snapshots, `shared` for those that are shared with it. `ids` is None when not asked for, and
-    matches nothing when empty. `names` match any part of the name, whatever its case. The newest come first, unless
-    `oldest_first`.
+    matches nothing when empty. `names` match any part of the name, whatever its case; `zones` are those of disks that are still
+    there. The newest come first, unless `oldest_first`.
     """
 
     owner: Uin
@@ -32,6 +32,7 @@ class SnapshotQuery:
     states: tuple[str, ...] = ()
     usages: tuple[str, ...] = ()
     disk_ids: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
     oldest_first: bool = False
     offset: int = 0
     limit: int = DEFAULT_LIMIT
@@ -70,9 +71,16 @@ def matching(query: SnapshotQuery) -> list[ColumnElement[bool]]:
         conditions.append(or_(*(_in_state(state, query.owner) for state in query.states)))
     if query.ids is not None:
         conditions.append(SNAPSHOTS.c.snapshot_id.in_(query.ids))
+    if query.zones:
+        conditions.append(_of_disk_in(query.zones))
     if query.names:
         conditions.append(or_(*(SNAPSHOTS.c.name.icontains(name, autoescape=True) for name in query.names)))
     return conditions
+
+
+def _of_disk_in(zones: tuple[str, ...]) -> ColumnElement[bool]:
+    disk = DISKS.alias("placed")
+    return exists().where(disk.c.disk_id == SNAPSHOTS.c.disk_id, disk.c.zone.in_(zones))
 
 
 def shares_seen(account: Uin) -> tuple[ColumnElement[int], ColumnElement[datetime]]:

@@ -22,7 +22,10 @@ from linocut.model.states import SnapshotState
 __all__ = ["ListedSnapshot", "Page", "SnapshotAttributes"]
 
 _FILTERS: Final = frozenset(
-    {"snapshot-id", "snapshot-name", "snapshot-state", "disk-usage", "project-id", "disk-id", "encrypt", "snapshot-type"}
+    {
+        *("snapshot-id", "snapshot-name", "snapshot-state", "disk-usage", "project-id", "disk-id", "encrypt", "snapshot-type"),
+        "zone",  # of the API's earlier documentation; Terraform sends it
+    }
 )
 _DISK_IDS: Final = 10
 _DELETED: Final = 100
@@ -71,6 +74,7 @@ def list_snapshots(cloud: Cloud, caller: Caller, query: BlockQuery) -> Page[List
                 states=filters.get("snapshot-state", ()),
                 usages=filters.get("disk-usage", ()),
                 disk_ids=filters.get("disk-id", ()),
+                zones=filters.get("zone", ()),
                 oldest_first=query.oldest_first,
                 offset=query.offset,
                 limit=query.limit,
