@@ -22,7 +22,10 @@ _LONGEST_WAIT_DAYS: Final = 366
 
 
 def check_rules(given: Sequence[PolicyRule]) -> tuple[PolicyRule, ...]:
-    """Return the rules, the numbers of each in order and once. Raises ParameterMissing, InvalidValue, TooManyValues."""
+    """Return the rules, the numbers of each once, in the order they were given, for who reads them compares them with that.
+
+    Raises ParameterMissing, InvalidValue, TooManyValues.
+    """
     if not given:
         raise errors.ParameterMissing("Policy is empty.")
     if len(given) > _RULES:
@@ -49,9 +52,9 @@ def _check_rule(rule: PolicyRule) -> PolicyRule:
     if rule.interval_days and rule.interval_days not in _INTERVALS:
         raise errors.InvalidValue("Policy.IntervalDays takes 1 to 365.")
     return PolicyRule(
-        hours=tuple(sorted(set(rule.hours))),
-        days_of_week=tuple(sorted(set(rule.days_of_week))),
-        days_of_month=tuple(sorted(set(rule.days_of_month))),
+        hours=tuple(dict.fromkeys(rule.hours)),
+        days_of_week=tuple(dict.fromkeys(rule.days_of_week)),
+        days_of_month=tuple(dict.fromkeys(rule.days_of_month)),
         interval_days=rule.interval_days,
     )
 
@@ -61,7 +64,7 @@ def _next_of_rule(rule: PolicyRule, after: datetime, first_day: date) -> datetim
     for days in range(_LONGEST_WAIT_DAYS + 1):
         day = today + timedelta(days=days)
         if _is_on(rule, day, first_day):
-            for hour in rule.hours:
+            for hour in sorted(rule.hours):
                 due = datetime.combine(day, time(hour), BEIJING)
                 if due > after:
                     return due
