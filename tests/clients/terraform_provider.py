@@ -187,3 +187,109 @@ class Terraform:
             return not used.IpAddressStates
 
         wait_until("its address is free", freed)
+
+    def roll_back_storage(self, disk_id: str, snapshot_id: str) -> None:
+        """Give `cbs_storage` another `snapshot_id`."""
+        self.cbs.ApplySnapshot(DiskId=disk_id, SnapshotId=snapshot_id)
+        wait_until(f"{disk_id} is rolled back", lambda: self.storage(disk_id).DiskState != "ROLLBACKING")
+
+    def create_snapshot(self, disk_id: str, tags: dict[str, str], **more: Any) -> str:
+        order: dict[str, Any] = {"DiskId": disk_id, "SnapshotName": "terraform snapshot"}
+        snapshot_id = str(self.cbs.CreateSnapshot(**order | more).SnapshotId)
+
+        def look() -> bool:
+            snapshot = self.snapshot(snapshot_id)
+            assert snapshot is None or snapshot.SnapshotState in {"CREATING", "NORMAL"}
+            return snapshot is not None and bool(snapshot.SnapshotState == "NORMAL")
+
+        wait_until(f"{snapshot_id} is NORMAL", look)
+        if tags:
+            self.set_tags("snapshot", snapshot_id, tags)
+        return snapshot_id
+
+    def snapshot(self, snapshot_id: str) -> Any:
+        """Return a snapshot with all that the provider reads of it; None where there is none."""
+        found = self.cbs.DescribeSnapshots(SnapshotIds=[snapshot_id]).SnapshotSet
+        for snapshot in found:
+            assert None not in (snapshot.DiskId, snapshot.SnapshotName, snapshot.DiskUsage, snapshot.DiskSize)
+            assert None not in (snapshot.SnapshotState, snapshot.Percent, snapshot.CreateTime)
+        return found[0] if found else None
+
+    def snapshots(self, **filters: str) -> list[Any]:
+        """Return what the data source `cbs_snapshots` lists, of which the provider crashes where anything is absent."""
+        asked = [{"Name": name.replace("_", "-"), "Values": [value]} for name, value in filters.items()]
+        found: list[Any] = self.cbs.DescribeSnapshots(Filters=asked, Offset=0, Limit=100).SnapshotSet
+        for snapshot in found:
+            assert None not in (snapshot.SnapshotId, snapshot.SnapshotName, snapshot.DiskId, snapshot.DiskUsage)
+            assert None not in (snapshot.DiskSize, snapshot.Percent, snapshot.CreateTime, snapshot.Encrypt)
+            assert None not in (snapshot.Placement.Zone, snapshot.Placement.ProjectId)
+        return found
+
+    def destroy_snapshot(self, snapshot_id: str) -> None:
+        self.cbs.DeleteSnapshots(SnapshotIds=[snapshot_id])
+
+    def copy_snapshot(self, there: "Terraform", snapshot_id: str, region: str, name: str) -> str:
+        """Copy a snapshot to another region, which the provider asks itself until the copy is there."""
+        [copied] = self.cbs.CopySnapshotCrossRegions(
+            SnapshotId=snapshot_id, DestinationRegions=[region], SnapshotName=name
+        ).SnapshotCopyResultSet
+        assert (copied.Code, copied.Message, copied.DestinationRegion) == ("Success", "", region)
+
+        def look() -> bool:
+            copy = there.snapshot(copied.SnapshotId)
+            return copy is not None and bool(copy.SnapshotState == "NORMAL")
+
+        wait_until("the copy is NORMAL", look)
+        return str(copied.SnapshotId)
+
+    def destroy_copy(self, snapshot_id: str) -> None:
+        self.cbs.DeleteSnapshots(SnapshotIds=[snapshot_id], DeleteBindImages=False)
+        wait_until("the copy is gone", lambda: self.snapshot(snapshot_id) is None)
+
+    def shares(self, snapshot_id: str) -> set[str]:
+        """Return the accounts that `cbs_snapshot_share_permission` reads."""
+        found = self.cbs.DescribeSnapshotSharePermission(SnapshotId=snapshot_id).SharePermissionSet
+        return {permission.AccountId for permission in found}
+
+    def share(self, snapshot_id: str, permission: str, *accounts: str) -> set[str]:
+        self.cbs.ModifySnapshotsSharePermission(SnapshotIds=[snapshot_id], Permission=permission, AccountIds=list(accounts))
+        return self.shares(snapshot_id)
+
+    def create_policy(self, name: str, days_of_week: list[int], hours: list[int]) -> str:
+        return str(
+            self.cbs.CreateAutoSnapshotPolicy(
+                AutoSnapshotPolicyName=name, Policy=[{"DayOfWeek": days_of_week, "Hour": hours}], RetentionDays=7
+            ).AutoSnapshotPolicyId
+        )
+
+    def policy(self, policy_id: str) -> Any:
+        """Return a policy with all that the provider reads of it; None where there is none."""
+        found = self.cbs.DescribeAutoSnapshotPolicies(AutoSnapshotPolicyIds=[policy_id]).AutoSnapshotPolicySet
+        for policy in found:
+            assert None not in (policy.AutoSnapshotPolicyName, policy.RetentionDays, policy.DiskIdSet)
+            assert len(policy.Policy) > 0
+        return found[0] if found else None
+
+    def policies(self, **filters: str) -> list[Any]:
+        """Return what the data source `cbs_snapshot_policies` lists."""
+        asked = [{"Name": name.replace("_", "-"), "Values": [value]} for name, value in filters.items()]
+        found: list[Any] = self.cbs.DescribeAutoSnapshotPolicies(Filters=asked).AutoSnapshotPolicySet
+        for policy in found:
+            assert None not in (policy.AutoSnapshotPolicyId, policy.AutoSnapshotPolicyName, policy.RetentionDays)
+            assert None not in (policy.AutoSnapshotPolicyState, policy.CreateTime, policy.DiskIdSet)
+            assert len(policy.Policy) > 0
+        return found
+
+    def bind(self, policy_id: str, *disk_ids: str) -> None:
+        """Bind disks as `cbs_snapshot_policy_attachment` does: one, which it looks up by the disk, or several."""
+        self.cbs.BindAutoSnapshotPolicy(AutoSnapshotPolicyId=policy_id, DiskIds=list(disk_ids))
+        assert self.is_bound(policy_id, *disk_ids)
+
+    def is_bound(self, policy_id: str, *disk_ids: str) -> bool:
+        if len(disk_ids) > 1:
+            return set(disk_ids) <= set(self.policy(policy_id).DiskIdSet)
+        found = self.cbs.DescribeDiskAssociatedAutoSnapshotPolicy(DiskId=disk_ids[0]).AutoSnapshotPolicySet
+        return policy_id in {policy.AutoSnapshotPolicyId for policy in found}
+
+    def unbind(self, policy_id: str, *disk_ids: str) -> None:
+        self.cbs.UnbindAutoSnapshotPolicy(AutoSnapshotPolicyId=policy_id, DiskIds=list(disk_ids))

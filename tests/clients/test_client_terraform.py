@@ -133,6 +133,99 @@ def test_disks_of_an_instance_grow_are_renamed_and_outlive_it(terraform: Terrafo
     terraform.destroy_storage(data_disk)
 
 
+def test_a_snapshot_is_created_read_renamed_tagged_and_destroyed(terraform: Terraform) -> None:
+    disk_id = terraform.create_storage({})
+    snapshot_id = terraform.create_snapshot(disk_id, {"made": "by terraform"})
+    snapshot = terraform.snapshot(snapshot_id)
+    assert (snapshot.DiskId, snapshot.SnapshotName, snapshot.DiskUsage) == (disk_id, "terraform snapshot", "DATA_DISK")
+    assert (snapshot.DiskSize, snapshot.Percent) == (10, 100)
+    assert terraform.tags("snapshot", snapshot_id) == {"made": "by terraform"}
+
+    terraform.cbs.ModifySnapshotAttribute(SnapshotId=snapshot_id, SnapshotName="renamed")
+    terraform.set_tags("snapshot", snapshot_id, {"new": "tag"}, "made")
+    assert terraform.snapshot(snapshot_id).SnapshotName == "renamed"
+    assert terraform.tags("snapshot", snapshot_id) == {"new": "tag"}
+
+    terraform.destroy_snapshot(snapshot_id)
+    assert terraform.snapshot(snapshot_id) is None
+    assert terraform.tags("snapshot", snapshot_id) == {}
+    terraform.destroy_storage(disk_id)
+
+
+def test_storage_is_created_of_a_snapshot_and_goes_back_to_another(terraform: Terraform) -> None:
+    disk_id = terraform.create_storage({})
+    snapshot_id = terraform.create_snapshot(disk_id, {})
+    twin = terraform.create_storage({}, SnapshotId=snapshot_id)
+    of_twin = terraform.create_snapshot(twin, {})
+
+    terraform.roll_back_storage(twin, of_twin)
+    terraform.destroy_snapshot(of_twin)
+    terraform.destroy_snapshot(snapshot_id)
+    for one in (twin, disk_id):
+        terraform.destroy_storage(one)
+
+
+def test_a_snapshot_of_a_system_disk_is_shared_as_one_of_a_data_disk(
+    terraform: Terraform, sdk: Sdk, other: Sdk, operator: Sdk, disk_url: str
+) -> None:
+    instance_id = terraform.create_instance(import_image(sdk, disk_url).ImageId, {})
+    system_disk = terraform.read_instance(instance_id).SystemDisk.DiskId
+    snapshot_id = terraform.create_snapshot(system_disk, {}, DiskUsage="DATA_DISK")
+    assert terraform.snapshot(snapshot_id).DiskUsage == "DATA_DISK"
+
+    assert terraform.share(snapshot_id, "SHARE", other.keys.uin) == {other.keys.uin}
+    assert terraform.share(snapshot_id, "SHARE", operator.keys.uin) == {other.keys.uin, operator.keys.uin}
+    assert terraform.share(snapshot_id, "CANCEL", other.keys.uin) == {operator.keys.uin}
+    assert terraform.share(snapshot_id, "CANCEL", *terraform.shares(snapshot_id)) == set()
+    terraform.destroy_snapshot(snapshot_id)
+    terraform.destroy_instance(instance_id)
+
+
+def test_a_snapshot_is_copied_to_another_region_and_the_copy_destroyed(service: Service, terraform: Terraform, sdk: Sdk) -> None:
+    there = Terraform(Sdk(service, sdk.keys, region="ap-shanghai"))
+    disk_id = terraform.create_storage({})
+    snapshot_id = terraform.create_snapshot(disk_id, {})
+
+    copy_id = terraform.copy_snapshot(there, snapshot_id, "ap-shanghai", "copied")
+    assert (there.snapshot(copy_id).SnapshotName, terraform.snapshot(copy_id)) == ("copied", None)
+    assert [snapshot.SnapshotId for snapshot in there.snapshots()] == [copy_id]
+    there.destroy_copy(copy_id)
+    assert terraform.snapshot(snapshot_id).SnapshotState == "NORMAL"
+
+
+def test_a_policy_is_created_changed_attached_detached_and_destroyed(terraform: Terraform) -> None:
+    disks = [terraform.create_storage({}) for _ in range(4)]
+    policy_id = terraform.create_policy("terraform policy", [4, 1], [12, 0])
+
+    def read() -> tuple[str, list[int], list[int], int]:
+        policy = terraform.policy(policy_id)
+        return policy.AutoSnapshotPolicyName, policy.Policy[0].DayOfWeek, policy.Policy[0].Hour, policy.RetentionDays
+
+    assert read() == ("terraform policy", [4, 1], [12, 0], 7)
+    terraform.cbs.ModifyAutoSnapshotPolicyAttribute(AutoSnapshotPolicyId=policy_id, AutoSnapshotPolicyName="renamed")
+    terraform.cbs.ModifyAutoSnapshotPolicyAttribute(AutoSnapshotPolicyId=policy_id, RetentionDays=10)
+    assert read() == ("renamed", [4, 1], [12, 0], 10)
+    terraform.cbs.ModifyAutoSnapshotPolicyAttribute(
+        AutoSnapshotPolicyId=policy_id, Policy=[{"DayOfWeek": [0, 6, 3], "Hour": [23]}]
+    )
+    assert read() == ("renamed", [0, 6, 3], [23], 10)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda disk_id: terraform.bind(policy_id, disk_id), disks[:2]))
+    terraform.bind(policy_id, *disks[2:])
+    assert set(terraform.policy(policy_id).DiskIdSet) == set(disks)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda disk_id: terraform.unbind(policy_id, disk_id), disks[:2]))
+    assert not terraform.is_bound(policy_id, disks[0])
+    terraform.unbind(policy_id, *disks[2:])
+    assert terraform.policy(policy_id).DiskIdSet == []
+
+    terraform.cbs.DeleteAutoSnapshotPolicies(AutoSnapshotPolicyIds=[policy_id])
+    assert terraform.policy(policy_id) is None
+    for disk_id in disks:
+        terraform.destroy_storage(disk_id)
+
+
 def test_a_key_pair_is_made_bound_changed_and_destroyed(terraform: Terraform, sdk: Sdk, disk_url: str) -> None:
     key_id = sdk.CreateKeyPair(KeyName="terraform_key", ProjectId=0).KeyPair.KeyId
     assert [pair.KeyName for pair in sdk.DescribeKeyPairs(KeyIds=[key_id]).KeyPairSet] == ["terraform_key"]
@@ -236,3 +329,32 @@ def test_data_sources_read_what_there_is(terraform: Terraform, sdk: Sdk, other: 
     assert ZONE in {zone.Zone for zone in sdk.DescribeZones().ZoneSet}
     assert "ap-guangzhou" in {region.Region for region in sdk.DescribeRegions().RegionSet}
     assert sdk.DescribeImages(ImageIds=["img-00000000"]).ImageSet == []
+
+
+def test_data_sources_read_snapshots_and_policies(terraform: Terraform, sdk: Sdk, other: Sdk, disk_url: str) -> None:
+    import_image(sdk, disk_url)
+    disk_id = terraform.create_storage({})
+    snapshot_id = terraform.create_snapshot(disk_id, {}, SnapshotName="daily")
+    theirs = Terraform(other)
+    shared = theirs.create_snapshot(theirs.create_storage({}), {})
+    theirs.share(shared, "SHARE", sdk.keys.uin)
+
+    assert {snapshot_id, shared} < {snapshot.SnapshotId for snapshot in terraform.snapshots()}
+    own = {
+        "snapshot_id": snapshot_id,
+        "snapshot_name": "daily",
+        "disk_id": disk_id,
+        "disk_usage": "DATA_DISK",
+        "project_id": "0",
+        "zone": ZONE,
+    }
+    assert [snapshot.SnapshotId for snapshot in terraform.snapshots(**own)] == [snapshot_id]
+    for name, value in {"zone": "ap-guangzhou-4", "disk_usage": "SYSTEM_DISK", "project_id": "7"}.items():
+        assert terraform.snapshots(**own | {name: value}) == []
+
+    policies = {name: terraform.create_policy(name, [0], [0]) for name in ("first", "second")}
+    terraform.bind(policies["first"], disk_id)
+    assert {policy.AutoSnapshotPolicyId for policy in terraform.policies()} == set(policies.values())
+    [first] = terraform.policies(auto_snapshot_policy_id=policies["first"], auto_snapshot_policy_name="first")
+    assert (first.AutoSnapshotPolicyState, first.DiskIdSet) == ("NORMAL", [disk_id])
+    assert terraform.policies(auto_snapshot_policy_id=policies["first"], auto_snapshot_policy_name="second") == []
