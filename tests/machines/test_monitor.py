@@ -2,7 +2,9 @@
 
 import json
 import threading
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,17 +20,17 @@ _VERSION: Final = {"qemu": {"micro": 0, "minor": 2, "major": 7}, "package": ""}
 _GREETING: Final = json.dumps({"QMP": {"version": _VERSION, "capabilities": []}}).encode() + b"\n"
 
 
-@pytest.mark.parametrize("bad", [1, 9])
-def test_a_qemu_that_greets_twice_is_spoken_to_again_but_not_for_ever(tmp_path: Path, bad: int) -> None:
-    folder = MachineFolder(tmp_path / "ins-00000001", Confinement(None))
+@contextmanager
+def greeting(folder: MachineFolder, *times: int) -> Iterator[Conversations]:
+    """Be a QEMU that greets each that comes so many times, and answers everybody."""
     folder.make()
     listening = folder.listen(JOBS_SOCKET)
 
     def serve() -> None:
-        for number in range(min(bad + 1, 3)):
+        for count in times:
             connected, _ = listening.accept()
             with suppress(ConnectionError), connected:
-                connected.sendall(_GREETING * (2 if number < bad else 1))
+                connected.sendall(_GREETING * count)
                 while said := connected.recv(65536):
                     told = json.loads(said)
                     answer = {"return": {}, **({"id": told["id"]} if "id" in told else {})}
@@ -37,15 +39,28 @@ def test_a_qemu_that_greets_twice_is_spoken_to_again_but_not_for_ever(tmp_path: 
     server = threading.Thread(target=serve)
     server.start()
     talks = Conversations()
-
     try:
-        if bad == 1:
-            with talks.talk(folder, JOBS_SOCKET) as monitor:
-                assert monitor.execute("query-status") == {}
-        else:
-            with pytest.raises(MonitorLost), talks.talk(folder, JOBS_SOCKET):
-                pass
+        yield talks
     finally:
         talks.close()
         server.join()
         listening.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> MachineFolder:
+    return MachineFolder(tmp_path / "ins-00000001", Confinement(None))
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_a_qemu_that_does_not_greet_or_greets_twice_is_soon_spoken_to_again(folder: MachineFolder, first: int) -> None:
+    with greeting(folder, first, 1) as talks:
+        begun = time.monotonic()
+        with talks.talk(folder, JOBS_SOCKET, greeting_s=60) as monitor:
+            assert monitor.execute("query-status") == {}
+        assert time.monotonic() - begun < 30
+
+
+def test_a_qemu_that_always_greets_twice_is_not_spoken_to_for_ever(folder: MachineFolder) -> None:
+    with greeting(folder, 2, 2, 2, 2) as talks, pytest.raises(MonitorLost), talks.talk(folder, JOBS_SOCKET):
+        pass

@@ -16,7 +16,8 @@ from typing import Any, Final, TypeVar
 from qemu.qmp import ExecuteError, QMPClient, QMPError
 
 _ANSWER_S: Final = 30.0
-_GREETINGS: Final = 3
+_PATIENCE_S: Final = (1.0, 2.0, 4.0)
+"""For how long each attempt to begin a conversation waits; one more has all the time that is left."""
 _LEAST_S: Final = 0.1
 _LIBRARY_ERRORS: Final = (QMPError, OSError, EOFError)
 
@@ -73,18 +74,19 @@ class MonitorLoop:
     def _greeted(self, connect: Callable[[], socket.socket], greeting_s: float) -> QMPClient:
         """Return a conversation whose beginning went well.
 
-        A QEMU that was waiting to be spoken to when it came up may greet twice, and then does not understand our answer: it is
-        spoken to once more.
+        A QEMU that is spoken to while it comes up may greet twice, and then does not understand our answer, or not at all: it is
+        spoken to again.
         """
         deadline = time.monotonic() + greeting_s
-        for attempt in range(_GREETINGS):
+        for patience_s in (*_PATIENCE_S, None):
+            left_s = max(deadline - time.monotonic(), _LEAST_S)
             connected = connect()
             client = QMPClient()
             try:
-                self.run(client.connect(connected), max(deadline - time.monotonic(), _LEAST_S))
+                self.run(client.connect(connected), min(patience_s or left_s, left_s))
             except BaseException as problem:
                 connected.close()
-                if not isinstance(problem, MonitorLost) or attempt == _GREETINGS - 1:
+                if not isinstance(problem, MonitorLost) or patience_s is None:
                     raise
             else:
                 return client
