@@ -8,6 +8,7 @@ overlay tell what changed, as they do while it runs.
 """
 
 import argparse
+import os
 import random
 import statistics
 import time
@@ -193,6 +194,7 @@ def measure(bed: Bed, disk: TheDisk, work: Path, changes: Sequence[Change]) -> N
     for change in (None, *changes):
         if change is not None:
             disk.change(change)
+        os.sync()  # what was written before is nobody's cost
         before = held_bytes(store)
         snapshot_id, ours_s = disk.snapshot()
         first = first or snapshot_id
