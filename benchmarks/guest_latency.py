@@ -30,8 +30,7 @@ BOUNDARIES_NS = [int(10_000 * 1.12**step) for step in range(140)]
 WRITER = """
 while [ ! -e /run/stop ]; do
   at=$(( (RANDOM * 32768 + RANDOM) % {blocks} ))
-  dd if=/dev/urandom of=/dev/vdb bs=4096 count=32 seek=$at conv=notrunc oflag=dsync 2>/dev/null
-  echo >> /run/rounds
+  dd if=/dev/urandom of=/dev/vdb bs=4096 count=1 seek=$at conv=notrunc,fsync 2>/dev/null || exit
 done
 """
 
@@ -44,12 +43,14 @@ class Latency:
 
     def percentile_ms(self, share: float) -> float:
         """Return the upper end of the bin in which the percentile lies."""
+        if not any(self.counts):
+            raise SystemExit("the guest did not write")
         wanted, seen = share * sum(self.counts), 0
         for number, count in enumerate(self.counts):
             seen += count
             if seen >= wanted:
-                return BOUNDARIES_NS[min(number, len(BOUNDARIES_NS) - 1)] / 1e6
-        raise SystemExit("the guest did not write")
+                break
+        return BOUNDARIES_NS[min(number, len(BOUNDARIES_NS) - 1)] / 1e6
 
 
 class Monitor:
@@ -95,7 +96,7 @@ class Watched:
         self.disk_id = next(disk.DiskId for disk in bed.cbs("DescribeDisks").DiskSet if disk.DiskUsage == "DATA_DISK")
         self.monitor = Monitor(machine / "control.sock")
         self._qdev = self._device()
-        self._blocks = data_mb * 256 - 64
+        self._blocks = data_mb * 256
         in_guest(self._address, f"dd if=/dev/urandom of=/dev/vdb bs=1M count={data_mb} conv=fsync")
 
     @contextmanager
