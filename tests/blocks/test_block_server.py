@@ -18,6 +18,7 @@ from nbd_peer import NbdFailure, NbdPeer
 from linocut.blocks import (
     CHUNK_BYTES,
     BlockServer,
+    IngestGone,
     ObjectMissing,
     RegionStore,
     RequestInvalid,
@@ -291,6 +292,62 @@ def test_a_tree_refuses_writing(store: RegionStore, server: BlockServer, image: 
                 verb()
             assert failure.value.number == EPERM
         assert peer.read(0, 4) == b"boot"
+
+
+def test_what_is_written_to_a_shielded_ingest_is_what_is_sealed(store: RegionStore, server: BlockServer) -> None:
+    ingest = server.ingest(3 * CHUNK_BYTES)
+    with NbdPeer(server.socket_path, ingest.shielded_export) as peer:
+        peer.write(CHUNK_BYTES - 5, b"0123456789")
+        peer.write_zeroes(CHUNK_BYTES, 2)
+        peer.flush()
+        for impossible in (lambda: peer.write(3 * CHUNK_BYTES - 1, b"12"), lambda: peer.read(0, 1)):
+            with pytest.raises(NbdFailure) as failure:
+                impossible()
+            assert failure.value.number == EINVAL
+
+    assert store.tree(ingest.seal()).read(CHUNK_BYTES - 5, 10) == b"01234\0\x00789"
+
+
+def test_a_shielded_ingest_that_is_given_up_or_lost_takes_writes_and_drops_them(server: BlockServer) -> None:
+    ingest = server.ingest(3 * CHUNK_BYTES)
+    with NbdPeer(server.socket_path, ingest.shielded_export) as peer:
+        peer.write(0, b"kept")
+        ingest.abort()
+        peer.write(5, b"dropped")
+        peer.write_zeroes(0, CHUNK_BYTES)
+        peer.flush()
+    with NbdPeer(server.socket_path, ingest.shielded_export) as peer:
+        peer.write(5, b"dropped")
+        peer.flush()
+
+    with pytest.raises(IngestGone):
+        ingest.seal()
+
+
+def test_a_shielded_ingest_is_void_once_its_parent_is_found_damaged(
+    store: RegionStore, server: BlockServer, store_url: str
+) -> None:
+    parent = store.ingest(CHUNK_BYTES)
+    parent.write(0, noise(CHUNK_BYTES, 17))
+    root = parent.seal()
+    Path(store_url.removeprefix("file://"), "chunks", *_chunk_path(store, root, 0)).unlink()
+    child = server.ingest(CHUNK_BYTES, root)
+
+    with NbdPeer(server.socket_path, child.shielded_export) as peer:
+        peer.write(10, b"partial")
+        peer.flush()
+        peer.write(10, b"dropped")
+        peer.flush()
+
+    with pytest.raises(ObjectMissing):
+        child.seal()
+
+
+def test_a_shielded_ingest_has_the_size_that_its_export_says(server: BlockServer) -> None:
+    ingest = server.ingest(1000)
+    for size_bytes in (0, 999, 1 << 60):
+        with NbdPeer(server.socket_path, f"shielded/{ingest.token}/{size_bytes}") as peer:
+            assert peer.last_reply == UNKNOWN
 
 
 def test_impossible_requests_are_refused_and_the_connection_goes_on(store: RegionStore, server: BlockServer, image: Path) -> None:

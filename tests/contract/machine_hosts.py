@@ -25,6 +25,7 @@ from linocut.model.ids import AppId, DiskId, ImageId, InstanceId, Region, Zone
 MIB: Final = 1 << 20
 NOBODY: Final = (65534, 65534) if os.geteuid() == 0 else None
 _DEADLINE_S: Final = 8.0
+_SLOW_BYTES_PER_S: Final = 16 * MIB
 _DOTS_FOR_EVER: Final = bytes.fromhex("baf803 b02e ee fb f4 ebf9")
 """mov dx, 0x3f8; again: mov al, '.'; out dx, al; sti; hlt; jmp again."""
 
@@ -57,12 +58,14 @@ class NbdServers:
         self._folder.chmod(0o711)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def serve(self, name: str, file: Path, *, read_only: bool = False, image: str = "") -> NbdExport:
+    def serve(
+        self, name: str, file: Path, *, read_only: bool = False, image: str = "", options: tuple[str, ...] = ()
+    ) -> NbdExport:
         socket_path = self._folder / f"{name}.sock"
         socket_path.unlink(missing_ok=True)
         what = ["--image-opts", image] if image else ["-f", "raw", str(file)]
         access = ["--read-only"] if read_only else []
-        command = ["qemu-nbd", "-x", name, "-t", "-e", "32", "-k", str(socket_path), *access, *what]
+        command = ["qemu-nbd", "-x", name, "-t", "-e", "32", "-k", str(socket_path), *access, *options, *what]
         self._running[name] = subprocess.Popen(command)
         wait_until(f"{name} is served", lambda: _listens(socket_path))
         socket_path.chmod(0o666)
@@ -75,6 +78,15 @@ class NbdServers:
         if size_bytes is not None:
             os.truncate(file, size_bytes)
         return file, self.serve(name, file)
+
+    def serve_slowly(self, name: str, size_bytes: int) -> NbdExport:
+        """Serve an empty target that takes its time, so that a copy to it is surely seen half-way."""
+        file = self._folder / f"{name}.raw"
+        with file.open("wb") as made:
+            made.truncate(size_bytes)
+        limit = f"throttle-group,id=slow,x-bps-write={_SLOW_BYTES_PER_S}"
+        image = f"driver=throttle,throttle-group=slow,file.driver=raw,file.file.driver=file,file.file.filename={file}"
+        return self.serve(name, file, image=image, options=("--object", limit))
 
     def end(self, name: str) -> None:
         process = self._running.pop(name)

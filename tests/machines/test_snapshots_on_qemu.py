@@ -3,16 +3,21 @@
 import hashlib
 import os
 import re
+import resource
+import signal
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import pytest
+from held_socket import HeldSocket
 from machine_hosts import MIB, disk_id, wait_until
 from tiny_guest import BOOT_S, Guest, read_from_disk
 
-from linocut.machines import DiskTake, MachineDisk, MachineState, MarkGone, SnapshotFailed
+from linocut.blocks import BlockServer, IngestGone, RegionStore, StoreUnavailable
+from linocut.machines import DiskTake, MachineDisk, MachineState, MarkGone, NbdExport, SnapshotFailed
 
 _SIZE_BYTES: Final = 16 * MIB
 _DATA: Final = disk_id(9)
@@ -174,6 +179,70 @@ def test_a_crash_in_the_middle_of_a_take_leaves_the_next_one_right(guest: Writer
     latest = guest.copy(guest.base, "next")
     assert digest_of(latest) == guest.digest()
     assert_all_ways_agree(guest, latest, "next")
+
+
+@pytest.fixture
+def blocks(tmp_path: Path) -> Iterator[BlockServer]:
+    """A block server that the guest's QEMU may connect to."""
+    tmp_path.chmod(0o711)
+    found = BlockServer.start(tmp_path / "blocks", f"file://{tmp_path}/store")
+    found.directory.chmod(0o711)
+    found.socket_path.chmod(0o666)
+    yield found
+    if (last := BlockServer.find(found.directory)) is not None:
+        last.stop()
+
+
+def failed_writes(guest: Writer) -> str:
+    return guest.run("dmesg | grep -i error || true")
+
+
+def test_a_store_that_takes_no_more_fails_the_take_and_no_write_of_the_guest(guest: Writer, blocks: BlockServer) -> None:
+    guest.start_writing()
+    wait_until("it writes", guest.written)
+    ingest = blocks.ingest(_SIZE_BYTES)
+    resource.prlimit(blocks.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+    guest.take(DiskTake(_DATA, NbdExport(blocks.socket_path, ingest.shielded_export), "full", whole=True))
+
+    with pytest.raises(StoreUnavailable):
+        ingest.seal()
+    before = guest.written()
+    wait_until("it writes on", lambda: guest.written() > before + 3)
+    guest.stop_writing()
+    assert failed_writes(guest) == ""
+
+
+def test_a_block_server_killed_during_a_take_fails_the_take_and_no_write_of_the_guest(
+    guest: Writer, blocks: BlockServer, tmp_path: Path
+) -> None:
+    guest.start_writing()
+    wait_until("it writes", guest.written)
+    ingest = blocks.ingest(_SIZE_BYTES)
+
+    with ThreadPoolExecutor() as pool, HeldSocket(tmp_path / "held", blocks.socket_path, pass_bytes=4 * MIB) as held:
+        target = NbdExport(held.path, ingest.shielded_export)
+        taken = pool.submit(guest.take, DiskTake(_DATA, target, "killed", whole=True))
+        assert held.is_holding.wait(BOOT_S)
+        os.kill(blocks.pid, signal.SIGKILL)
+        held.release()
+        wait_until("it is gone", lambda: not blocks.alive())
+        again = BlockServer.start(blocks.directory, f"file://{tmp_path}/store")
+        taken.result(BOOT_S)
+
+    with pytest.raises(IngestGone):
+        ingest.seal()
+    before = guest.written()
+    wait_until("it writes on", lambda: guest.written() > before + 3)
+    guest.stop_writing()
+    assert failed_writes(guest) == ""
+
+    again.socket_path.chmod(0o666)
+    ingest = again.ingest(_SIZE_BYTES)
+    guest.take(DiskTake(_DATA, NbdExport(again.socket_path, ingest.shielded_export), "next", whole=True))
+    with RegionStore.open(f"file://{tmp_path}/store") as store:
+        (tmp_path / "next").write_bytes(store.tree(ingest.seal()).read(0, _SIZE_BYTES))
+    assert digest_of(tmp_path / "next") == guest.digest()
 
 
 def test_two_disks_are_taken_of_one_moment(guest: Writer) -> None:

@@ -34,11 +34,17 @@ class IngestHandle:
 
     server: "BlockServer"
     token: str
+    size_bytes: int
 
     @property
     def export(self) -> str:
         """The NBD export to write to."""
         return f"ingest/{self.token}"
+
+    @property
+    def shielded_export(self) -> str:
+        """The same for a QEMU that copies what its guest writes: no write to it fails, and `seal` raises what went wrong."""
+        return f"shielded/{self.token}/{self.size_bytes}"
 
     @property
     def uri(self) -> str:
@@ -144,7 +150,7 @@ class BlockServer:
         """Begin an ingest, as `RegionStore.ingest` does."""
         token = secrets.token_urlsafe(24)
         self.ask({"do": "open_ingest", "token": token, "size_bytes": size_bytes, "parent": parent})
-        return IngestHandle(self, token)
+        return IngestHandle(self, token, size_bytes)
 
     def abort_ingests(self) -> None:
         """Have the server forget every ingest: those whose owner has died go nowhere."""

@@ -1,4 +1,10 @@
-"""What the block server serves: ``tree/<root>``, read-only, and ``ingest/<token>``, writable."""
+"""What the block server serves.
+
+- ``tree/<root>``: a tree, read-only;
+- ``ingest/<token>``: an ingest, writable;
+- ``shielded/<token>/<bytes>``: the same for a QEMU whose guest must not pay for what goes wrong here. No write to it fails, also
+  where the server has been started anew and does not know the ingest.
+"""
 
 import logging
 import re
@@ -10,7 +16,8 @@ from typing import Final
 from linocut.blocks.errors import BlockError, IngestGone, RequestInvalid
 from linocut.blocks.ingest import Ingest
 from linocut.blocks.nbd_protocol import TransmissionFlag
-from linocut.blocks.nodes import CHUNK_BYTES
+from linocut.blocks.nodes import CHUNK_BYTES, MAX_DISK_BYTES
+from linocut.blocks.shielded import ShieldedIngest
 from linocut.blocks.store import RegionStore
 from linocut.blocks.tree import Tree
 from linocut.model.ids import RootDigest, is_root_digest
@@ -21,6 +28,7 @@ INGEST_IDLE_S: Final = 6 * 3600.0
 
 _TREES_KEPT: Final = 32
 _TOKEN: Final = re.compile(r"[0-9a-zA-Z_-]{22,64}")
+_SHIELDED: Final = re.compile(rf"({_TOKEN.pattern})/([0-9]{{1,16}})")
 _COMMON: Final = TransmissionFlag.HAS_FLAGS | TransmissionFlag.SEND_DF | TransmissionFlag.CAN_MULTI_CONN
 _log = logging.getLogger(__name__)
 
@@ -49,10 +57,9 @@ class IngestExport:
     )
     preferred_bytes = CHUNK_BYTES
 
-    def __init__(self, ingest: Ingest) -> None:
+    def __init__(self, ingest: Ingest | ShieldedIngest) -> None:
         self.ingest = ingest
         self.size_bytes = ingest.size_bytes
-        self.touched_s = time.monotonic()
 
 
 class Exports:
@@ -61,7 +68,7 @@ class Exports:
     def __init__(self, store: RegionStore) -> None:
         self._store = store
         self._trees: OrderedDict[str, TreeExport] = OrderedDict()
-        self._ingests: dict[str, IngestExport] = {}
+        self._ingests: dict[str, Ingest] = {}
         self._lock = threading.Lock()
 
     def find(self, name: str) -> TreeExport | IngestExport | None:
@@ -70,8 +77,17 @@ class Exports:
         if kind == "tree" and is_root_digest(rest):
             return self._tree(RootDigest(rest))
         if kind == "ingest":
-            return self._ingests.get(rest)
+            ingest = self._ingests.get(rest)
+            return None if ingest is None else IngestExport(ingest)
+        if kind == "shielded" and (match := _SHIELDED.fullmatch(rest)) is not None:
+            return self._shielded(match[1], int(match[2]))
         return None
+
+    def _shielded(self, token: str, size_bytes: int) -> IngestExport | None:
+        ingest = self._ingests.get(token)
+        if not 0 < size_bytes <= MAX_DISK_BYTES or (ingest is not None and ingest.size_bytes != size_bytes):
+            return None
+        return IngestExport(ShieldedIngest(ingest, size_bytes))
 
     def _tree(self, root: RootDigest) -> TreeExport | None:
         with self._lock:
@@ -99,20 +115,19 @@ class Exports:
             self._forget_idle()
             if token in self._ingests or len(self._ingests) >= MAX_INGESTS:
                 raise RequestInvalid("the token is taken" if token in self._ingests else f"{MAX_INGESTS} ingests are open")
-            self._ingests[token] = IngestExport(ingest)
+            self._ingests[token] = ingest
 
     def _forget_idle(self) -> None:
-        idle = [t for t, export in self._ingests.items() if time.monotonic() - export.touched_s > INGEST_IDLE_S]
+        idle = [token for token, ingest in self._ingests.items() if time.monotonic() - ingest.touched_s > INGEST_IDLE_S]
         for token in idle:
-            self._ingests.pop(token).ingest.abort()
+            self._ingests.pop(token).abort()
 
     def ingest(self, token: str) -> Ingest:
         """Return the ingest of a token. Raises IngestGone."""
-        export = self._ingests.get(token)
-        if export is None:
+        ingest = self._ingests.get(token)
+        if ingest is None:
             raise IngestGone("no such ingest")
-        export.touched_s = time.monotonic()
-        return export.ingest
+        return ingest
 
     def seal(self, token: str) -> RootDigest:
         """Seal an ingest; asking again gives the same root. Raises IngestGone, StoreFull, StoreUnavailable."""
@@ -121,9 +136,9 @@ class Exports:
     def abort(self, token: str) -> None:
         """Give up an ingest, sealed or not, and forget it. Aborting one that is gone is harmless."""
         with self._lock:
-            export = self._ingests.pop(token, None)
-        if export is not None:
-            export.ingest.abort()
+            ingest = self._ingests.pop(token, None)
+        if ingest is not None:
+            ingest.abort()
 
     def abort_all(self) -> None:
         """Give up every ingest."""

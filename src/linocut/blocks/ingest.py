@@ -10,6 +10,7 @@ and is never overtaken by, an older flight: each flight lands only if it still i
 """
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -88,6 +89,8 @@ class Ingest:
         self._aborted = False
         self._sealing = threading.Lock()
         self._root: RootDigest | None = None
+        self.touched_s = time.monotonic()
+        """When it was last worked on."""
 
     @property
     def written_bytes(self) -> int:
@@ -162,12 +165,21 @@ class Ingest:
             self._changed.notify_all()
         self._drop_buffers()
 
+    def make_void(self, error: BlockError) -> None:
+        """Have every verb from now on raise this error, unless the ingest failed before, or is sealed or aborted."""
+        with self._changed:
+            if self._error is None and self._gone is None:
+                self._error = error
+                self._gathering.clear()
+                self._changed.notify_all()
+
     # -- gathering ---------------------------------------------------------------------------------------------------
 
     @contextmanager
     def _working(self) -> Iterator[None]:
         with self._changed:
             self._require_fine()
+            self.touched_s = time.monotonic()
             yield
 
     def _require_fine(self) -> None:

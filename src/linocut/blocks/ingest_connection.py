@@ -4,7 +4,6 @@ Requests are handled one after another; storing goes on behind them, in the inge
 it falls behind.
 """
 
-import time
 from typing import Final
 
 from linocut.blocks.errors import BlockError, RequestInvalid
@@ -24,7 +23,6 @@ class IngestConnection:
 
     def __init__(self, wire: Wire, session: Session, export: IngestExport) -> None:
         self._wire = wire
-        self._export = export
         self._ingest = export.ingest
         self._allocation = session.allocation
         self._replies = Replies(structured=session.structured)
@@ -45,7 +43,6 @@ class IngestConnection:
             if command == Command.DISC:
                 self._send_batch()
                 return
-            self._export.touched_s = time.monotonic()
             self._handle(flags, command, cookie, offset, length)
 
     def _send_batch(self) -> None:

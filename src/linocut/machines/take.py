@@ -26,11 +26,14 @@ from linocut.model.ids import DiskId
 
 _FIRST_POLL_S: Final = 0.002
 _LONGEST_POLL_S: Final = 0.1
-_CLEAR_S: Final = 30.0
-_UNFLUSHED: Final = {"no-flush": True}
-"""QEMU flushes a node when it lets go of it, and a guest stands still until that is done.
+_CLEAR_S: Final = 45.0
+_RETURN_S: Final = 20.0
+"""QEMU looks for a target that went away every 16 s, and more often at first."""
+_TARGET: Final = {"cache": {"no-flush": True}, "reconnect-delay": 300}
+"""How QEMU opens a target.
 
-Whoever seals the target makes it durable."""
+QEMU flushes a node when it lets go of it, and a guest stands still until that is done: whoever seals the target makes it durable.
+"""
 _FULL: Final = "No space left"
 
 Job = dict[str, Any]
@@ -69,7 +72,7 @@ def take_disks(
         try:
             for take in takes:
                 folder = folders[take.target.socket_path.parent]
-                monitor.execute("blockdev-add", nbd_node(_target_node(take.disk_id), take.target, folder, cache=_UNFLUSHED))
+                monitor.execute("blockdev-add", nbd_node(_target_node(take.disk_id), take.target, folder, **_TARGET))
             with still as frozen:
                 monitor.execute("transaction", {"actions": [action for take in takes for action in _actions(take)]})
             copied = _wait(monitor, takes, watch)
@@ -101,16 +104,23 @@ def sent_folder(monitor: Monitor, path: Path) -> Iterator[int]:
 
 
 def clear_take(monitor: Monitor, disk_id: DiskId) -> None:
-    """Remove the job and the target of a copy that did not end; raises OrderRefused, MonitorLost, SnapshotFailed."""
-    deadline = time.monotonic() + _CLEAR_S
+    """Remove the job and the target of a copy that did not end; raises OrderRefused, MonitorLost, SnapshotFailed.
+
+    To cancel a job whose target is away fails the guest's writes that wait for it: the job is to move before it is cancelled.
+    """
+    begun_s = time.monotonic()
+    seen: int | None = None
     while (job := _jobs(monitor).get(_job_id(disk_id))) is not None:
         if job["status"] == "concluded":
             monitor.execute("job-dismiss", {"id": job["id"]})
             continue
-        with suppress(OrderRefused):
-            monitor.execute("job-cancel", {"id": job["id"]})
-        if time.monotonic() > deadline:
+        waited_s = time.monotonic() - begun_s
+        if waited_s > _RETURN_S or (seen is not None and job["current-progress"] > seen):
+            with suppress(OrderRefused):
+                monitor.execute("job-cancel", {"id": job["id"]})
+        if waited_s > _CLEAR_S:
             raise SnapshotFailed(f"an earlier copy of disk {disk_id} does not end")
+        seen = job["current-progress"] if seen is None else seen
         time.sleep(_FIRST_POLL_S)
     nodes = monitor.execute("query-named-block-nodes", {"flat": True})
     if any(node["node-name"] == _target_node(disk_id) for node in nodes):

@@ -3,7 +3,8 @@
 All disks of one take are of one moment. Of each is taken what was written since the last tree was taken from it. Where that is
 not known any more, it is what its overlay holds, onto the tree that it began on; and where that tree cannot be read, it is the
 whole disk. A machine that goes away meanwhile, stopped or killed, is taken again as it then is, so that what was asked for comes
-to be all the same; a disk that is gone is not.
+to be all the same; a disk that is gone is not. So is one whose block server or store went away; where the store is full, the take
+fails. No guest pays for either: QEMU copies onto exports that are shielded.
 """
 
 import secrets
@@ -17,7 +18,7 @@ from typing import Final
 
 import structlog
 
-from linocut.blocks import IngestGone, IngestHandle, ObjectUnreadable, ServerUnavailable
+from linocut.blocks import IngestGone, IngestHandle, ObjectUnreadable, ServerUnavailable, StoreFull, StoreUnavailable
 from linocut.catalog import Tx
 from linocut.cloud.context import Cloud
 from linocut.cloud.workflows.machine_specs import machine_disk, prepare_stopped
@@ -108,7 +109,9 @@ def take_disks(cloud: Cloud, region: Region, snapshots: Sequence[Snapshot], watc
         for attempt, pause_s in enumerate(_PAUSES_S):
             try:
                 return _take_in_any_way(cloud, region, snapshots, ways, watch)
-            except (MachineGone, MachineBusy, SnapshotFailed, ServerUnavailable, IngestGone) as problem:
+            except StoreFull:
+                raise
+            except (MachineGone, MachineBusy, SnapshotFailed, ServerUnavailable, IngestGone, StoreUnavailable) as problem:
                 _log.info("taken again", snapshots=[one.snapshot_id for one in snapshots], why=str(problem))
                 _wait(pause_s, watch)
                 if attempt % 2 and isinstance(problem, SnapshotFailed):  # twice: what is below may be what cannot be read
@@ -158,7 +161,7 @@ def _take(
                 raise _ParentUnreadable(disk.disk_id) from error
             stack.callback(ingest.abort)
             ingests.append(ingest)
-            target = NbdExport(server.socket_path, ingest.export)
+            target = NbdExport(server.socket_path, ingest.shielded_export)
             since = disk.synced_mark if way is _Way.SINCE_MARK else None
             mark = f"mark-{secrets.token_hex(8)}"
             takes.append(DiskTake(disk.disk_id, target, mark, since, whole=way is _Way.WHOLE, generation=disk.generation))
