@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,8 @@ class Latency:
         """Return the upper end of the bin in which the percentile lies."""
         if not any(self.counts):
             raise SystemExit("the guest did not write")
-        wanted, seen = share * sum(self.counts), 0
-        for number, count in enumerate(self.counts):
-            seen += count
-            if seen >= wanted:
-                break
+        wanted = share * sum(self.counts)
+        number = next(number for number, seen in enumerate(accumulate(self.counts)) if seen >= wanted)
         return BOUNDARIES_NS[min(number, len(BOUNDARIES_NS) - 1)] / 1e6
 
 

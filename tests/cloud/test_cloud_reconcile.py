@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from cloud_bench import Bench, run_order
@@ -12,6 +13,8 @@ from linocut.cloud.imaging import CreateOrder
 from linocut.cloud.instances import StopHow
 from linocut.cloud.launches import DataDiskOrder
 from linocut.cloud.resizing import InstanceDiskSize
+from linocut.cloud.workflows import durable
+from linocut.cloud.workflows.instances import settle
 from linocut.cloud.workflows.reconcile import machine_ended, reconcile
 from linocut.model.errors import UploadNotFound
 from linocut.model.ids import DiskId
@@ -39,6 +42,26 @@ def test_a_world_in_order_is_left_alone(bench: Bench) -> None:
 
     assert (bench.rows(), bench.workflows.asked, bench.machines.list()) == before
     assert bench.instance_row(running).state is InstanceState.RUNNING
+
+
+@pytest.mark.parametrize("again", ["", "again-1700000000"])
+def test_a_step_that_runs_again_ends_no_later_request(bench: Bench, monkeypatch: pytest.MonkeyPatch, again: str) -> None:
+    owner = bench.caller("owner")
+    instance_id = bench.instance(owner)
+    instances.stop_instances(bench.cloud, next_call(bench, owner), [instance_id], how=StopHow.HARD)
+    with bench.holding():
+        instances.start_instances(bench.cloud, next_call(bench, owner), [instance_id])
+    stop, start = (":".join(work) for work in bench.workflows.asked[-2:])
+
+    monkeypatch.setattr(durable, "DBOS", SimpleNamespace(workflow_id=stop + again))
+    settle(instance_id, "")
+    row = bench.instance_row(instance_id)
+    assert (row.state, row.latest_operation_state) == (InstanceState.STARTING, OperationState.OPERATING)
+
+    monkeypatch.setattr(durable, "DBOS", SimpleNamespace(workflow_id=start + again))
+    settle(instance_id, "it failed")
+    row = bench.instance_row(instance_id)
+    assert (row.state, row.latest_operation_state) == (InstanceState.STOPPED, OperationState.FAILED)
 
 
 def test_an_import_that_was_never_started_is_started(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """Rolling disks back: what the rows say at once, what becomes of the machine, what excludes what, and failures half-way."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from cloud_bench import Bench
@@ -12,8 +13,9 @@ from linocut.cloud.launches import DataDiskOrder
 from linocut.cloud.new_snapshots import GroupOrder, SnapshotOrder
 from linocut.cloud.rollbacks import Power
 from linocut.cloud.tasks import TasksAsked
-from linocut.cloud.workflows import taking
+from linocut.cloud.workflows import durable, taking
 from linocut.cloud.workflows.reconcile import reconcile
+from linocut.cloud.workflows.rollbacks import settle_disk, settle_rollback
 from linocut.machines import MachineError, MachineState
 from linocut.model import errors
 from linocut.model.amounts import Amount
@@ -48,6 +50,28 @@ def loose(bench: Bench, disk: Disk) -> Disk:
     """Take a disk from its instance."""
     with bench.cloud.catalog.begin() as tx:
         return tx.disks.move(disk, DiskState.UNATTACHED, instance_id=None, last_instance=disk.instance_id)
+
+
+@pytest.mark.parametrize("is_loose", [True, False])
+def test_a_step_that_runs_again_ends_no_later_rollback(
+    bench: Bench, owner: Caller, instance_id: InstanceId, monkeypatch: pytest.MonkeyPatch, *, is_loose: bool
+) -> None:
+    _, data = bench.disks_of(instance_id)
+    snapshot_id = take(bench, owner, data)
+    stop(bench, instance_id)
+    if is_loose:
+        loose(bench, data)
+    apply(bench, owner, snapshot_id, data.disk_id)
+    with bench.holding():
+        apply(bench, owner, snapshot_id, data.disk_id)
+    first, second = (":".join(work) for work in bench.workflows.asked[-2:])
+
+    for workflow_id, state in ((first, {DiskState.ROLLBACKING}), (second, {DiskState.ATTACHED, DiskState.UNATTACHED})):
+        monkeypatch.setattr(durable, "DBOS", SimpleNamespace(workflow_id=workflow_id))
+        settle_disk(data.disk_id, "") if is_loose else settle_rollback(instance_id, "")
+        with bench.cloud.catalog.read() as tx:
+            (row,) = (disk for disk in [tx.disks.get(data.disk_id)] if disk is not None)
+        assert row.state in state
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """An ingest on which no write fails.
 
-QEMU copies what a guest is about to overwrite before it lets the guest do so, and where the copy fails, so does the guest's write:
-a store that is full would break guests. On a shielded ingest whatever cannot be kept makes the ingest void instead. From then on
-writes are taken and dropped, so that the copy comes to its end soon, and sealing the ingest raises what went wrong.
+QEMU copies what a guest is about to overwrite before it lets the guest do so, and where the copy fails, so does the guest's
+write: a store that is full would break guests. On a shielded ingest whatever cannot be kept makes the ingest void instead. From
+then on writes are taken and dropped, so that the copy comes to its end soon, and sealing the ingest raises what went wrong.
 """
 
 from collections.abc import Callable, Iterator

@@ -35,6 +35,7 @@ T = TypeVar("T")
 _VERSION: Final = "3"
 """Changes when the steps of a workflow change in a way that old progress does not fit."""
 
+_AGAIN: Final = "again-"
 _UNDER_WAY: Final = ("PENDING", "ENQUEUED", "DELAYED")
 _log = structlog.get_logger(__name__)
 
@@ -86,6 +87,17 @@ def step(name: str) -> Callable[[Callable[Concatenate[Cloud, P], T]], Callable[P
         return run
 
     return declare
+
+
+def asked_by() -> str:
+    """Return the id of the request that the running workflow carries out, or nothing where its key is no request's."""
+    _, _, key = (DBOS.workflow_id or "").partition(":")[2].partition(":")
+    return key.partition(_AGAIN)[0]
+
+
+def key_again(request_id: str, now: str = "") -> str:
+    """Return a key for carrying out a request once more; without a time, what all such keys begin with."""
+    return f"{request_id}{_AGAIN}{now}"
 
 
 class Engine:

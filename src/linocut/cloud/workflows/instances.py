@@ -9,7 +9,7 @@ from typing import Final
 
 from linocut.cloud import tasks
 from linocut.cloud.context import Cloud
-from linocut.cloud.workflows.durable import Failed, step, workflow
+from linocut.cloud.workflows.durable import Failed, asked_by, step, workflow
 from linocut.cloud.workflows.forwarding import follow_groups
 from linocut.cloud.workflows.machine_specs import prepare_as_row_says, read_instance, require_trees, spec_of
 from linocut.machines import MachineGone, MachineState
@@ -186,7 +186,7 @@ def power_off(cloud: Cloud, instance_id: str, *, ask: bool, insist: bool) -> Fai
 @step("instance.settle")
 def settle(cloud: Cloud, instance_id: str, reason: str) -> None:
     """Move the row to what the machine is, and say how the operation ended."""
-    settle_row(cloud, InstanceId(instance_id), reason)
+    settle_row(cloud, InstanceId(instance_id), reason, request_id=asked_by())
 
 
 @step("terminate-instance.destroy")
@@ -208,15 +208,18 @@ def forget(cloud: Cloud, instance_id: str) -> None:
         tx.instances.remove(InstanceId(instance_id))
 
 
-def settle_row(cloud: Cloud, instance_id: InstanceId, reason: str = "") -> None:
+def settle_row(cloud: Cloud, instance_id: InstanceId, reason: str = "", *, request_id: str = "") -> None:
     """Make an instance's row say what its machine is, and end its operation: FAILED where there is a reason, or SUCCESS.
 
-    Harmless where the row is gone, still pending, or ending.
+    Harmless where the row is gone, still pending, or ending, and where a later request than this one has come, whose operation is
+    not this one's to end: a step runs again when the service is killed right after it.
     """
     with cloud.catalog.read() as tx:
         instance = tx.instances.find(instance_id)
     settled = {InstanceState.PENDING, InstanceState.LAUNCH_FAILED, InstanceState.TERMINATING}
     if instance is None or instance.state in settled:
+        return
+    if request_id and instance.latest_request_id != request_id:
         return
     alive = is_alive(cloud, instance_id)
     to = InstanceState.RUNNING if alive else InstanceState.STOPPED

@@ -24,7 +24,7 @@ from linocut.cloud.rollbacks import ROLLBACKS
 from linocut.cloud.uploads import remove_stale
 from linocut.cloud.workflows.copies import fail_copy
 from linocut.cloud.workflows.disks import MOVING, follow_rows, give_up, is_operation_on
-from linocut.cloud.workflows.durable import Engine, Progress
+from linocut.cloud.workflows.durable import Engine, Progress, key_again
 from linocut.cloud.workflows.exports import end_export
 from linocut.cloud.workflows.forwarding import follow_groups
 from linocut.cloud.workflows.images import fail_image
@@ -280,8 +280,8 @@ def _reconcile_moving(cloud: Cloud, engine: Engine, instance: Instance) -> None:
         name, key = candidates[0]
         if Progress.ENDED not in progress:
             engine.start(name, instance.instance_id, key=key)
-        elif not engine.is_under_way(name, instance.instance_id, key=f"{key}again-"):  # two at once would undo each other's work
-            engine.start(name, instance.instance_id, key=f"{key}again-{cloud.now():%s}")
+        elif not engine.is_under_way(name, instance.instance_id, key=key_again(key)):  # two at once would undo each other's work
+            engine.start(name, instance.instance_id, key=key_again(key, f"{cloud.now():%s}"))
     elif instance.state is InstanceState.PENDING:
         with suppress(LostRace):  # it was launched just now
             _fail_launch(cloud, instance)

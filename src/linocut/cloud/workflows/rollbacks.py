@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from linocut.cloud import tasks
 from linocut.cloud.context import Cloud
-from linocut.cloud.workflows.durable import Failed, step, workflow
+from linocut.cloud.workflows.durable import Failed, asked_by, step, workflow
 from linocut.cloud.workflows.instances import power_off, power_on, settle_row
 from linocut.cloud.workflows.machine_specs import prepare_as_row_says, read_instance
 from linocut.model.ids import DiskId, InstanceId
@@ -50,8 +50,8 @@ def renew_disks(cloud: Cloud, instance_id: str) -> None:
 def settle_rollback(cloud: Cloud, instance_id: str, reason: str) -> None:
     """Say that the disks are at rest again, and what the instance is."""
     _, disks = read_instance(cloud, instance_id)
-    end_rollback(cloud, disks, reason)
-    settle_row(cloud, InstanceId(instance_id), reason)
+    end_rollback(cloud, disks, reason, request_id=asked_by())
+    settle_row(cloud, InstanceId(instance_id), reason, request_id=asked_by())
 
 
 @step("roll-back-disk.drop")
@@ -65,13 +65,13 @@ def settle_disk(cloud: Cloud, disk_id: str, reason: str) -> None:
     """Say that the disk is at rest again."""
     with cloud.catalog.read() as tx:
         disk = tx.disks.get(DiskId(disk_id))
-    end_rollback(cloud, [] if disk is None else [disk], reason)
+    end_rollback(cloud, [] if disk is None else [disk], reason, request_id=asked_by())
 
 
-def end_rollback(cloud: Cloud, disks: Sequence[Disk], reason: str) -> None:
-    """Let those of the disks be at rest that are being rolled back, and end their tasks; harmless where there is none."""
+def end_rollback(cloud: Cloud, disks: Sequence[Disk], reason: str, *, request_id: str = "") -> None:
+    """Let those of the disks be at rest that are being rolled back, for this request if one is named, and end their tasks."""
     with cloud.catalog.begin() as tx:
         for disk in disks:
-            if disk.state is DiskState.ROLLBACKING:
+            if disk.state is DiskState.ROLLBACKING and request_id in {"", disk.request_id}:
                 tx.disks.move(disk, DiskState.UNATTACHED if disk.instance_id is None else DiskState.ATTACHED)
                 tasks.end(cloud, tx, disk.disk_id, disk.request_id, reason)
