@@ -1,7 +1,11 @@
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from served_guests import Cloud, serving
+
+sys.path.append(str(Path(__file__).parents[1] / "cloud"))
 
 
 @pytest.fixture(scope="module")

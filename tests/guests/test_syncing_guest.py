@@ -1,39 +1,22 @@
 """A real guest that starts from an image while most of it is still in another region."""
 
-import dataclasses
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import httpx
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "cloud"))
-
 from cloud_bench import ELSEWHERE, REGION, Bench, run_order
+from guest_bench import bench_with_guests, run_in
 
 from linocut.blocks import RegionStore
-from linocut.catalog import Catalog
 from linocut.cloud import imaging, launches, syncing
 from linocut.cloud.imaging import CreateOrder
-from linocut.cloud.region_stores import RegionStores
 from linocut.cloud.syncing import SyncOrder
-from linocut.cloud.workflows import copies, durable, images, instances  # noqa: F401  importing declares the workflows
-from linocut.formats import RunAs
-from linocut.machines import Accelerator, QemuMachines
-from linocut.model.ids import ImageId, InstanceId, RootDigest
+from linocut.cloud.workflows import copies
+from linocut.model.ids import ImageId, RootDigest
 from linocut.model.states import ImageState
-from linocut.settings import Settings
 
-_BUILDER: Final = Path(__file__).parents[2] / "guests" / "tiny.py"
-_NOBODY: Final = (65534, 65534) if os.geteuid() == 0 else None
 _FILL_MB: Final = 24
-_BOOT_S: Final = 60.0
 
 pytestmark = [pytest.mark.guest, pytest.mark.timeout(180)]
 
@@ -41,43 +24,8 @@ pytestmark = [pytest.mark.guest, pytest.mark.timeout(180)]
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """Yield a cloud with real machines, whose store of one region holds a tiny guest with much beside what it boots from."""
-    settings = Settings(
-        state=tmp_path, host_vcpus=4, host_memory_mb=4096, secret_key="ab" * 32, launch_while_syncing=True, block_cache_mb=16
-    )
-    settings.runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
-    disk = tmp_path / "tiny.raw"
-    build = [sys.executable, str(_BUILDER), str(disk), "--raw", "--fill-mb", str(_FILL_MB)]
-    subprocess.run(build, check=True, capture_output=True)
-    stores = RegionStores(settings, run_as=RunAs(*_NOBODY) if _NOBODY else None, now=time.time)
-    catalog = Catalog.open(settings.database_url)
-    machines = QemuMachines(tmp_path / "instances", tmp_path / "disks", accelerator=Accelerator.TCG, guest_user=_NOBODY)
-    found = Bench(catalog, stores, settings, stores.store(REGION).ingest_file(disk))
-    found.clock.at = datetime.now(UTC)
-    found.cloud = dataclasses.replace(found.cloud, machines=machines)
-    durable._clouds[:] = [found.cloud]
-    yield found
-    for instance_id in machines.list():
-        machines.destroy(instance_id)
-    machines.close()
-    durable._clouds.clear()
-    stores.close()
-    stores.stop_servers()
-    catalog.close()
-
-
-def run_in(bench: Bench, instance_id: InstanceId, script: str) -> str:
-    """Run a script in a guest, as soon as it answers."""
-    url = f"http://{bench.instance_row(instance_id).address}/cgi-bin/sh"
-    deadline = time.monotonic() + _BOOT_S
-    while True:
-        try:
-            answer = httpx.post(url, content=script, timeout=30, trust_env=False)
-        except httpx.HTTPError:
-            assert time.monotonic() < deadline, bench.cloud.machines.console(instance_id, 0, 1 << 20).data[-2000:]
-            time.sleep(0.1)
-        else:
-            assert answer.headers["X-Exit-Code"] == "0", answer.text
-            return answer.text.strip()
+    with bench_with_guests(tmp_path, fill_mb=_FILL_MB, launch_while_syncing=True) as found:
+        yield found
 
 
 def chunks_of(store: RegionStore) -> int:
