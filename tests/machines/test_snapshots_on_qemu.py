@@ -6,8 +6,9 @@ import re
 import resource
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,7 @@ class Writer(Guest):
         self.nothing = folder / "nothing"
         self.nothing.touch()
         export = self.servers.serve("data", self.base, read_only=True)
+        self.folder, self.sockets = folder, export.socket_path.parent
         self.data = MachineDisk(_DATA, _SIZE_BYTES, export)
         self.blank = MachineDisk(_OTHER, _SIZE_BYTES, None)
         self.prepare(self.data, self.blank)
@@ -213,36 +215,52 @@ def test_a_store_that_takes_no_more_fails_the_take_and_no_write_of_the_guest(gue
     assert failed_writes(guest) == ""
 
 
+_TAKE: Final = """
+import sys
+from pathlib import Path
+from linocut.machines import Accelerator, DiskTake, NbdExport, QemuMachines
+folder, instance_id, disk_id, socket_path, export = sys.argv[1:]
+machines = QemuMachines(Path(folder, "machines"), Path(folder, "disks"), accelerator=Accelerator.TCG)
+machines.take(instance_id, [DiskTake(disk_id, NbdExport(Path(socket_path), export), "killed", whole=True)])
+"""
+
+
+@pytest.mark.parametrize("with_service", [False, True])
 def test_a_block_server_killed_during_a_take_fails_the_take_and_no_write_of_the_guest(
-    guest: Writer, blocks: BlockServer, tmp_path: Path
+    guest: Writer, blocks: BlockServer, tmp_path: Path, *, with_service: bool
 ) -> None:
     guest.start_writing()
     wait_until("it writes", guest.written)
     ingest = blocks.ingest(_SIZE_BYTES)
 
-    with ThreadPoolExecutor() as pool, HeldSocket(tmp_path / "held", blocks.socket_path, pass_bytes=4 * MIB) as held:
-        target = NbdExport(held.path, ingest.shielded_export)
-        taken = pool.submit(guest.take, DiskTake(_DATA, target, "killed", whole=True))
-        assert held.is_holding.wait(BOOT_S)
-        os.kill(blocks.pid, signal.SIGKILL)
-        held.release()
-        wait_until("it is gone", lambda: not blocks.alive())
-        again = BlockServer.start(blocks.directory, f"file://{tmp_path}/store")
-        taken.result(BOOT_S)
-
-    with pytest.raises(IngestGone):
+    with HeldSocket(guest.sockets / f"held-{with_service}", blocks.socket_path, pass_bytes=4 * MIB) as held:
+        what = (str(guest.spec.instance_id), _DATA, str(held.path), ingest.shielded_export)
+        with subprocess.Popen([sys.executable, "-c", _TAKE, str(guest.folder), *what]) as service:
+            assert held.is_holding.wait(BOOT_S)
+            os.kill(blocks.pid, signal.SIGKILL)
+            if with_service:
+                service.kill()
+            held.release()
+            wait_until("it is gone", lambda: not blocks.alive())
+            again = BlockServer.start(blocks.directory, f"file://{tmp_path}/store")
+            assert service.wait(BOOT_S) == (-signal.SIGKILL if with_service else 0)
+        again.socket_path.chmod(0o666)
+        with pytest.raises(IngestGone):
+            ingest.seal()
+        ingest = again.ingest(_SIZE_BYTES)
+        guest.take(DiskTake(_DATA, NbdExport(held.path, ingest.shielded_export), "next", whole=True))
         ingest.seal()
+
     before = guest.written()
     wait_until("it writes on", lambda: guest.written() > before + 3)
     guest.stop_writing()
     assert failed_writes(guest) == ""
 
-    again.socket_path.chmod(0o666)
     ingest = again.ingest(_SIZE_BYTES)
-    guest.take(DiskTake(_DATA, NbdExport(again.socket_path, ingest.shielded_export), "next", whole=True))
+    guest.take(DiskTake(_DATA, NbdExport(again.socket_path, ingest.shielded_export), "last", whole=True))
     with RegionStore.open(f"file://{tmp_path}/store") as store:
-        (tmp_path / "next").write_bytes(store.tree(ingest.seal()).read(0, _SIZE_BYTES))
-    assert digest_of(tmp_path / "next") == guest.digest()
+        (tmp_path / "last").write_bytes(store.tree(ingest.seal()).read(0, _SIZE_BYTES))
+    assert digest_of(tmp_path / "last") == guest.digest()
 
 
 def test_two_disks_are_taken_of_one_moment(guest: Writer) -> None:

@@ -239,7 +239,7 @@ class QemuMachines:
                 if runs:
                     monitor = stack.enter_context(self._talks.talk(folder, JOBS_SOCKET))
                     paths = {take.target.socket_path.parent for take in takes}
-                    folders: Mapping[Path, int] = {path: stack.enter_context(sent_folder(monitor, path)) for path in paths}
+                    folders: Mapping[Path, int] = {path: self._reach(stack, monitor, folder, path) for path in paths}
                     if freeze and has_agent(monitor):
                         still = held_still(folder)
                 else:
@@ -248,6 +248,12 @@ class QemuMachines:
                 return take_disks(monitor, takes, folders, watch, still=still)
         except (MonitorLost, OrderRefused, OSError) as problem:
             raise SnapshotFailed(f"disks of machine {instance_id} cannot be copied", detail=str(problem)) from problem
+
+    @staticmethod
+    def _reach(stack: ExitStack, monitor: Monitor, folder: MachineFolder, path: Path) -> int:
+        """Return by which descriptor QEMU has a folder open: for as long as it runs, or at least for the conversation."""
+        number = folder.inherited(path)
+        return stack.enter_context(sent_folder(monitor, path)) if number is None else number
 
     def take_loose(
         self,
