@@ -88,6 +88,9 @@ class Guest:
         """Kill the guest's QEMU, as a crash of the host would, and the service with it."""
         self.kill()
         wait_until("it is off", lambda: self.machines.state(self.spec.instance_id) is MachineState.STOPPED)
+        self.restart_service()
+
+    def restart_service(self) -> None:
         self.machines.close()
         self.machines = self._service()
 
