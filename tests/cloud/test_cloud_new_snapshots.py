@@ -97,6 +97,27 @@ def test_a_snapshot_of_a_disk_holds_what_it_holds_and_says_so(bench: Bench, owne
     assert (task.action, task.resource, task.state) == ("CreateSnapshot", snapshot_id, TaskState.SUCCESS)
 
 
+def test_a_snapshot_that_was_taken_again_is_of_the_later_moment(bench: Bench, owner: Caller) -> None:
+    _, system, data = with_data_disk(bench, owner)
+    asked = bench.cloud.now()
+
+    def refuse() -> Exception:
+        bench.clock.at += timedelta(hours=1)
+        return SnapshotFailed("the block server was away")
+
+    failing(bench, refuse, times=1)
+    single = take(bench, owner, data)
+    failing(bench, refuse, times=1)
+    group_id = new_snapshots.create_snapshot_group(bench.cloud, owner, GroupOrder((system.disk_id, data.disk_id)))
+
+    assert bench.snapshot_row(single).created_at == asked + timedelta(hours=1)
+    with bench.cloud.catalog.read() as tx:
+        group = tx.snapshot_groups.get(group_id)
+        assert group is not None
+        members = tx.snapshots.of_group(group_id)
+    assert {one.created_at for one in (group, *members)} == {asked + timedelta(hours=2)}
+
+
 def test_the_next_snapshot_goes_on_from_the_one_before(bench: Bench, owner: Caller) -> None:
     disk = bench.disks_of(bench.instance(owner))[0]
 

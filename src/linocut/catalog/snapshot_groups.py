@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, exists, func, insert, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, exists, func, insert, not_, or_, select, update
 
 from linocut.catalog.page import Page
 from linocut.catalog.rows import record_of, values_of
@@ -77,6 +77,11 @@ class SnapshotGroups:
         """Return those of the groups that the account has in the region."""
         named = SNAPSHOT_GROUPS.c.group_id.in_(tuple(group_ids))
         return self._records(SNAPSHOT_GROUPS.c.owner == uin, SNAPSHOT_GROUPS.c.region == region, named)
+
+    def taken_at(self, group_id: SnapshotGroupId, moment: datetime) -> None:
+        """Say of which moment the group's snapshots are. Harmless where it is gone."""
+        this = SNAPSHOT_GROUPS.c.group_id == group_id
+        self._connection.execute(update(SNAPSHOT_GROUPS).where(this).values(created_at=moment))
 
     def due(self, at: datetime, limit: int) -> tuple[SnapshotGroup, ...]:
         """Return groups whose deadline has passed.

@@ -61,11 +61,24 @@ class Snapshots:
         row = self._connection.execute(select(SNAPSHOTS).where(SNAPSHOTS.c.snapshot_id == snapshot_id)).mappings().first()
         return None if row is None else record_of(Snapshot, row)
 
-    def finish(self, snapshot_id: SnapshotId, root: RootDigest, size_bytes: int, *, is_frozen: bool = False) -> None:
-        """Say that the snapshot's content is in the region store. Raises LostRace unless it is CREATING."""
+    def finish(
+        self,
+        snapshot_id: SnapshotId,
+        root: RootDigest,
+        size_bytes: int,
+        *,
+        is_frozen: bool = False,
+        created_at: datetime | None = None,
+    ) -> None:
+        """Say that the snapshot's content, of that moment if one is told, is in the region store.
+
+        Raises LostRace unless it is CREATING.
+        """
         creating = (SNAPSHOTS.c.snapshot_id == snapshot_id, SNAPSHOTS.c.state == SnapshotState.CREATING)
         done = {"state": SnapshotState.NORMAL, "root": root, "size_bytes": size_bytes, "percent": _COMPLETE}
         done["is_frozen"] = is_frozen
+        if created_at is not None:
+            done["created_at"] = created_at
         if self._connection.execute(update(SNAPSHOTS).where(*creating).values(**done)).rowcount != 1:
             raise lost_race(f"{snapshot_id} is not {SnapshotState.CREATING}")
         self._history.snapshots_changed([snapshot_id])

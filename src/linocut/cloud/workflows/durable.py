@@ -32,7 +32,7 @@ from linocut.settings import Settings
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_VERSION: Final = "3"
+_VERSION: Final = "4"
 """Changes when the steps of a workflow change in a way that old progress does not fit."""
 
 _AGAIN: Final = "again-"

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum
 from typing import Final
 
@@ -55,6 +56,7 @@ class TakenDisks:
 
     stored: list[Stored]
     is_frozen: bool = False
+    moment: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +123,20 @@ def take_disks(cloud: Cloud, region: Region, snapshots: Sequence[Snapshot], watc
 
 
 def record_taken(tx: Tx, snapshots: Sequence[Snapshot], taken: TakenDisks) -> None:
-    """Say of those of the snapshots that are CREATING what they hold, and of the disks since when their writes are recorded."""
+    """Say of those of the snapshots that are CREATING what they hold, and of the disks since when writes are recorded.
+
+    What was asked for may be of a later moment than the asking: it waited for its turn, or was taken again.
+    """
     unfinished = {one.snapshot_id for one in snapshots if one.state is SnapshotState.CREATING}
     for one in taken.stored:
         if one.snapshot_id in unfinished:
-            tx.snapshots.finish(one.snapshot_id, one.root, one.size_bytes, is_frozen=taken.is_frozen)
+            tx.snapshots.finish(one.snapshot_id, one.root, one.size_bytes, is_frozen=taken.is_frozen, created_at=taken.moment)
         disk = tx.disks.get(one.disk_id) if one.disk_id is not None else None
         if disk is not None and disk.generation == one.generation:
             tx.disks.synced(disk.disk_id, one.root, one.mark)
+    for group_id in {one.group_id for one in snapshots if one.snapshot_id in unfinished and one.group_id is not None}:
+        if taken.moment is not None:
+            tx.snapshot_groups.taken_at(group_id, taken.moment)
 
 
 def _take_in_any_way(cloud: Cloud, region: Region, snapshots: Sequence[Snapshot], ways: _Ways, watch: Watch) -> TakenDisks:
@@ -165,7 +173,14 @@ def _take(
             since = disk.synced_mark if way is _Way.SINCE_MARK else None
             mark = f"mark-{secrets.token_hex(8)}"
             takes.append(DiskTake(disk.disk_id, target, mark, since, whole=way is _Way.WHOLE, generation=disk.generation))
-        taken = _copy(cloud, disks, takes, watch)
+        began: list[datetime] = []
+
+        def progress(done: int, total: int) -> None:
+            if not began:
+                began.append(cloud.now())
+            watch.progress(done, total)
+
+        taken = _copy(cloud, disks, takes, Watch(progress, watch.cancelled))
         return TakenDisks(
             [
                 Stored(
@@ -179,6 +194,7 @@ def _take(
                 for snapshot, disk, ingest, copied in zip(snapshots, disks, ingests, taken.disks, strict=True)
             ],
             taken.frozen,
+            began[0] if began else cloud.now(),
         )
 
 
