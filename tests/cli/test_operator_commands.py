@@ -118,6 +118,11 @@ def test_an_uploaded_disk_is_an_image_whose_bytes_the_store_can_verify(
     here, there = (service.directory / "stores" / region for region in ("ap-guangzhou", "ap-shanghai"))
     shutil.copytree(here, there)
     chunk = next(file for file in (here / "chunks").rglob("*") if file.is_file())
+    node = next(file for file in (here / "trees").rglob("*") if file.is_file())
+    node.write_bytes(b"flipped")
+    unknown = linocut("store", "stat", "--state", service.directory)
+    assert (unknown.returncode, node.name in unknown.stderr, "`linocut store verify`" in unknown.stderr) == (1, True, True)
+    shutil.copy(there / node.relative_to(here), node)
     chunk.write_bytes(b"flipped")
     damaged = linocut("store", "verify", "--state", service.directory)
     assert damaged.returncode == 1

@@ -85,6 +85,7 @@ def test_days_are_named_in_each_documented_way(
         ["create", "x", "--keep", "0"],
         ["create", "x", "--keep-days", "0"],
         ["create", "x", "--every", "-1"],
+        ["create", "x", "--every", "2", "--days", "mon"],
         ["create", "x", "--for-ever", "--keep", "3"],
         ["bind", "asp-00000001"],
         ["delete"],

@@ -40,6 +40,8 @@ def create(
     for option, number in (("--every", every), ("--keep", keep), ("--keep-days", keep_days)):
         if number is not None and number < 1:
             raise Misused(f"{option} takes 1 or more")
+    if every is not None and days != "all":
+        raise Misused("--every excludes --days")
     if for_ever and (keep or keep_days):
         raise Misused("--for-ever excludes --keep and --keep-days")
     rule: dict[str, object] = {"Hour": _numbers("--hours", hours, range(24))}

@@ -151,11 +151,15 @@ def stat(*, by: Literal["account", "image", "snapshot"] = "account", options: St
         by: what to show a row for each of.
         options: which store.
     """
+    from linocut.blocks import ObjectUnreadable
     from linocut.cloud.storage import UsageBy, store_usage
 
     options = options or StoreOptions()
     with _opened(options) as (cloud, region):
-        usage, inventory = store_usage(cloud, region, UsageBy[by.upper()])
+        try:
+            usage, inventory = store_usage(cloud, region, UsageBy[by.upper()])
+        except ObjectUnreadable as error:
+            raise CommandFailed(f"{error}; `linocut store verify` names all that is damaged and whom it harms") from error
     figures = _figures(usage, inventory)
     rows = [{**row.group._asdict(), **dataclasses.asdict(row)} for row in usage.rows]
     if options.json:
