@@ -2,12 +2,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from linocut.catalog import Catalog
-from linocut.catalog.schema import METADATA
 from linocut.cloud.region_stores import RegionStores
 from linocut.cloud.workflows import (  # noqa: F401  importing declares the workflows
     copies,
@@ -28,10 +25,6 @@ sys.path.append(str(Path(__file__).parent))
 
 from cloud_bench import DISK, ELSEWHERE, REGION, Bench, Clock
 
-from postgres_server import PostgresServer
-
-BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
-
 
 @pytest.fixture(scope="session")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegionStores]:
@@ -51,32 +44,11 @@ def root(stores: RegionStores, tmp_path_factory: pytest.TempPathFactory) -> Root
     return [stores.store(region).ingest_file(disk) for region in (ELSEWHERE, REGION)][-1]
 
 
-@pytest.fixture(scope="session")
-def cloud_database(postgres_server: PostgresServer) -> str:
-    """Return the URL of a PostgreSQL database that has the tables."""
-    url = postgres_server.url(postgres_server.new_database())
-    Catalog.open(url).close()
-    return url
-
-
-@pytest.fixture(params=BOTH)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Yield the URL of a database that has the tables, and nothing in them."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'catalog.db'}"
-        return
-    url: str = request.getfixturevalue("cloud_database")
-    yield url
-    with psycopg.connect(url) as connection:
-        for table in reversed(METADATA.sorted_tables):
-            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
-
-
 @pytest.fixture
-def bench(database: str, stores: RegionStores, root: RootDigest, tmp_path: Path) -> Iterator[Bench]:
+def bench(database_url: str, stores: RegionStores, root: RootDigest, tmp_path: Path) -> Iterator[Bench]:
     """Yield a cloud on either database."""
     clock = Clock()
-    catalog = Catalog.open(database, now=clock.now)
+    catalog = Catalog.open(database_url, now=clock.now)
     settings = Settings(state=tmp_path, host_vcpus=8, host_memory_mb=8192, secret_key="ab" * 32, shutdown_timeout_s=0.1)
     found = Bench(catalog, stores, settings, root, clock)
     durable._clouds[:] = [found.cloud]
