@@ -227,13 +227,17 @@ def test_a_removed_chunk_or_leaf_is_an_error_and_a_removed_root_no_export(
         assert peer.last_reply == UNKNOWN
 
 
-def test_damage_to_the_parent_is_found_before_it_is_inherited(store: RegionStore, server: BlockServer, store_url: str) -> None:
+def a_damaged_tree(store: RegionStore, store_url: str, seed: int) -> RootDigest:
+    """Return the root of a tree whose only chunk is gone."""
     ingest = store.ingest(CHUNK_BYTES)
-    ingest.write(0, noise(CHUNK_BYTES, 9))
-    parent = ingest.seal()
-    Path(store_url.removeprefix("file://"), "chunks", *_chunk_path(store, parent, 0)).unlink()
+    ingest.write(0, noise(CHUNK_BYTES, seed))
+    root = ingest.seal()
+    Path(store_url.removeprefix("file://"), "chunks", *_chunk_path(store, root, 0)).unlink()
+    return root
 
-    child = server.ingest(CHUNK_BYTES, parent)
+
+def test_damage_to_the_parent_is_found_before_it_is_inherited(store: RegionStore, server: BlockServer, store_url: str) -> None:
+    child = server.ingest(CHUNK_BYTES, a_damaged_tree(store, store_url, 9))
     with NbdPeer(server.socket_path, child.export) as peer:
         peer.write(10, b"partial")
         with pytest.raises(NbdFailure) as failure:
@@ -327,11 +331,7 @@ def test_a_shielded_ingest_that_is_given_up_or_lost_takes_writes_and_drops_them(
 def test_a_shielded_ingest_is_void_once_its_parent_is_found_damaged(
     store: RegionStore, server: BlockServer, store_url: str
 ) -> None:
-    parent = store.ingest(CHUNK_BYTES)
-    parent.write(0, noise(CHUNK_BYTES, 17))
-    root = parent.seal()
-    Path(store_url.removeprefix("file://"), "chunks", *_chunk_path(store, root, 0)).unlink()
-    child = server.ingest(CHUNK_BYTES, root)
+    child = server.ingest(CHUNK_BYTES, a_damaged_tree(store, store_url, 17))
 
     with NbdPeer(server.socket_path, child.shielded_export) as peer:
         peer.write(10, b"partial")

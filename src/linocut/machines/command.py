@@ -26,7 +26,7 @@ GUEST_FOLDER: Final = "guest"
 """The one folder in which QEMU itself may make files: its VNC socket."""
 VNC_SOCKET: Final = f"{GUEST_FOLDER}/vnc.sock"
 
-_RECONNECT_S: Final = 300
+RECONNECT_S: Final = 300
 _OPEN_S: Final = 10
 _SHIFTED_PORTS: Final = 20_000
 _SANDBOX: Final = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
@@ -98,7 +98,7 @@ def disk_nodes(disk: MachineDisk, folders: Mapping[Path, int], *, open_s: int = 
     nodes: list[Node] = []
     if disk.base is not None:
         folder = folders[disk.base.socket_path.parent]
-        waits = {"read-only": True, "reconnect-delay": _RECONNECT_S, "open-timeout": open_s}
+        waits = {"read-only": True, "reconnect-delay": RECONNECT_S, "open-timeout": open_s}
         nodes.append(nbd_node(base_node(disk.disk_id), disk.base, folder, **waits))
     file = {"driver": "file", "node-name": file_node(disk.disk_id), "filename": overlay_name(disk.disk_id)}
     nodes.append({**file, **access, "discard": "unmap"})

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from linocut.machines.command import nbd_node
+from linocut.machines.command import RECONNECT_S, nbd_node
 from linocut.machines.errors import Cancelled, MarkGone, NoSpace, SnapshotFailed
 from linocut.machines.interface import DiskTake, Snapshotted, Taken
 from linocut.machines.marks import drop_marks, mark_action, marks
@@ -29,7 +29,7 @@ _LONGEST_POLL_S: Final = 0.1
 _CLEAR_S: Final = 45.0
 _RETURN_S: Final = 20.0
 """QEMU looks for a target that went away every 16 s, and more often at first."""
-_TARGET: Final = {"cache": {"no-flush": True}, "reconnect-delay": 300}
+_TARGET: Final = {"cache": {"no-flush": True}, "reconnect-delay": RECONNECT_S}
 """How QEMU opens a target.
 
 QEMU flushes a node when it lets go of it, and a guest stands still until that is done: whoever seals the target makes it durable.

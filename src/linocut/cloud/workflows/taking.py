@@ -3,8 +3,8 @@
 All disks of one take are of one moment. Of each is taken what was written since the last tree was taken from it. Where that is
 not known any more, it is what its overlay holds, onto the tree that it began on; and where that tree cannot be read, it is the
 whole disk. A machine that goes away meanwhile, stopped or killed, is taken again as it then is, so that what was asked for comes
-to be all the same; a disk that is gone is not. So is one whose block server or store went away; where the store is full, the take
-fails. No guest pays for either: QEMU copies onto exports that are shielded.
+to be all the same; a disk that is gone is not. It is taken again as well after a block server or a store went away; where the
+store is full, the take fails. No guest pays for either: QEMU copies onto exports that are shielded.
 """
 
 import secrets
